@@ -1,0 +1,1 @@
+//! Attestations: DSSE-signed statements as records.

@@ -1,0 +1,189 @@
+//! Where logs live: the [`Store`] trait and the stores that come with the crate.
+//!
+//! The node decides what is true; a store keeps it. It never checks a signature or a proof, but it must
+//! keep the promises of [`Store::commit`] (all or nothing) and [`Store::sync`] (durable means durable),
+//! and it must answer what it was told, or say that it cannot.
+
+mod fixed;
+#[cfg(feature = "alloc")]
+mod memory;
+
+use core::fmt;
+
+pub use fixed::FixedStore;
+#[cfg(feature = "alloc")]
+pub use memory::MemoryStore;
+
+use crate::log::Position;
+use crate::{Hash, LogId, Name, Records, SignedHead};
+
+/// How a followed log came to be followed; decides which quota it counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The node's own log.
+    Own,
+    /// The log of a peer the operator added.
+    Peer,
+    /// Followed by hand.
+    Pinned,
+    /// Learnt from the status of the peer with this id.
+    Introduced(LogId),
+}
+
+/// What a node knows of one log besides its records, written as a whole with each commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LogState {
+    /// Records held, counted from the start of the log (dropped ones included).
+    pub have: u64,
+    /// The largest signed head all of whose records are (or were) held.
+    pub complete: Option<SignedHead>,
+    /// Where `have` is beyond the complete head: the signed head the records are proven to lead to.
+    /// `None` on a log's own writer, which has not signed a head for them yet.
+    pub covering: Option<SignedHead>,
+    /// A signed head beyond `have` that nothing proves yet.
+    pub unproven: Option<SignedHead>,
+    /// The node writes no more to this log, which is its own: its key has signed elsewhere.
+    pub stopped: bool,
+}
+
+/// One log as a store holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoredLog {
+    /// The key name.
+    pub name: Name,
+    /// The public key.
+    pub key: [u8; 32],
+    /// How it came to be followed.
+    pub origin: Origin,
+    /// The first record still held: 0 unless the store drops old ones.
+    pub first: u64,
+    /// Bytes of framed records held.
+    pub bytes: u64,
+    /// Whether a fork proof is kept.
+    pub forked: bool,
+    /// Heads and counts.
+    pub state: LogState,
+}
+
+/// A change to one log: records to append, their hashes, and the state that is true from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit<'a> {
+    /// Where the records begin: what the store holds must end here.
+    pub start: u64,
+    /// The records, framed; may be empty.
+    pub records: Records<'a>,
+    /// The hashes to append to the stored (post-order) sequence: for leaf `i` its own hash and those of
+    /// the `i.trailing_ones()` subtrees it completes.
+    pub hashes: &'a [[u8; Hash::LEN]],
+    /// The state from now on; `state.have` is `start` plus the number of records.
+    pub state: LogState,
+    /// The consistency proof from `state.have` to the covering head; empty without one. At most 63
+    /// hashes; replaces what was kept before.
+    pub proof: &'a [[u8; Hash::LEN]],
+}
+
+/// What [`Store::records`] wrote into the caller's buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RecordsRead {
+    /// Whole records written.
+    pub count: u64,
+    /// Bytes written, framing included.
+    pub len: usize,
+}
+
+/// Why a store cannot do what it was asked. The store is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Not yet: it has started to load (or to write) and keeps what it loaded; the same call succeeds
+    /// later.
+    NotReady,
+    /// There is no room.
+    Full,
+    /// The store holds no such log.
+    UnknownLog,
+    /// Records and hashes before `first` were dropped.
+    Dropped {
+        /// The first record still held.
+        first: u64,
+    },
+    /// The call does not fit what is held: a commit that does not begin where the log ends, a log created
+    /// twice, a record or hash never written. A mistake of the caller, or a damaged store.
+    Mismatch,
+    /// What was read is not what was written.
+    Damaged,
+    /// The device failed.
+    Failed,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReady => f.write_str("the store is not ready yet"),
+            Self::Full => f.write_str("the store is full"),
+            Self::UnknownLog => f.write_str("the store holds no such log"),
+            Self::Dropped { first } => write!(f, "records before {first} were dropped"),
+            Self::Mismatch => f.write_str("the call does not fit what the store holds"),
+            Self::Damaged => f.write_str("the store is damaged"),
+            Self::Failed => f.write_str("the storage device failed"),
+        }
+    }
+}
+
+impl core::error::Error for StoreError {}
+
+/// Storage for the logs of one node.
+///
+/// Reads take `&mut self`, since a flash driver or a cache needs it. The trait is object-safe: the node
+/// takes `&mut dyn Store`.
+pub trait Store {
+    /// The log with the smallest id after `after` (the smallest of all for `None`); `None` at the end.
+    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError>;
+
+    /// What is held of `log`; `None` if it is unknown.
+    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError>;
+
+    /// Adds an empty log. [`StoreError::Mismatch`] if it is there already, [`StoreError::Full`] if there
+    /// is no room for one more.
+    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError>;
+
+    /// Changes a log's origin (a log that was introduced is now followed by hand).
+    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError>;
+
+    /// Removes a log and all that is held of it; unknown logs are no error.
+    fn remove(&mut self, log: &LogId) -> Result<(), StoreError>;
+
+    /// Applies `commit` whole, or fails and changes nothing; also across a crash.
+    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError>;
+
+    /// Writes records from `start`, framed, into `buf`: as many whole ones before `end` as fit. A `count`
+    /// of 0 with `start < end` says that the first does not fit. [`StoreError::Mismatch`] where `end` is
+    /// beyond what is held or before `start`.
+    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError>;
+
+    /// The hash of the perfect subtree at `position`, all of whose leaves are held (or, where old records
+    /// were dropped, that is a peak of the tree of `first` leaves).
+    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError>;
+
+    /// Copies the kept consistency proof (see [`Commit::proof`]) into `buf`, which has room for 63
+    /// hashes; the number of hashes.
+    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError>;
+
+    /// Keeps the encoded fork proof of a log; one is kept, and a second call changes nothing.
+    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError>;
+
+    /// Copies the encoded fork proof into `buf` (room for [`ForkProof::MAX_LEN`](crate::log::ForkProof::MAX_LEN));
+    /// its length, or `None` if there is none.
+    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError>;
+
+    /// Makes all that was written before durable. [`StoreError::NotReady`] while that is under way: the
+    /// node then reveals nothing of what it wrote, and calls again.
+    fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// A peer has acknowledged, with its own signed word, that it holds the first `size` records of this
+    /// node's own log: a store that drops old records may drop those. Does nothing by default.
+    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        let _ = (log, size);
+        Ok(())
+    }
+}

@@ -11,8 +11,10 @@ pub mod head;
 pub mod key;
 pub mod log;
 mod record;
+mod rng;
 pub mod store;
 mod time;
+pub mod wire;
 
 pub use head::{Head, Signature, SignedHead};
 pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};

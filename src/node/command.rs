@@ -1,0 +1,282 @@
+//! What a node wants done.
+
+use core::fmt;
+
+use crate::store::StoreError;
+use crate::wire::RequestId;
+use crate::{Head, LogId, PeerId};
+
+/// Something to do, from [`Node::poll`](crate::Node::poll). Small and `Copy`; what it carries on the wire
+/// is written by [`Node::encode`](crate::Node::encode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Command {
+    /// Ask a peer for its status.
+    RequestStatus {
+        /// Whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+    },
+    /// Ask a peer to prove its root at `size`.
+    RequestProof {
+        /// Whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+        /// The size.
+        size: u64,
+    },
+    /// Fetch records `start..start + count`, or as many of them as fit.
+    FetchRecords {
+        /// From whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+        /// Index of the first record.
+        start: u64,
+        /// How many at most.
+        count: u64,
+    },
+    /// Ask for the key of a log that a peer introduced.
+    RequestKey {
+        /// Whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+    },
+    /// Ask for the fork proof of a log.
+    RequestFork {
+        /// Whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+    },
+    /// Push the newest head of a log, with the records from `start` that fit.
+    Push {
+        /// To whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+        /// Index of the first record; at the head's size it is the offer of a head, without records.
+        start: u64,
+    },
+    /// Push the fork proof of a log.
+    PushFork {
+        /// To whom.
+        peer: PeerId,
+        /// The request's id.
+        request: RequestId,
+        /// The log.
+        log: LogId,
+    },
+    /// Tell the application.
+    Notify(Notice),
+}
+
+impl Command {
+    /// Whom a request goes to, and its id; `None` for a notice.
+    pub fn request(&self) -> Option<(PeerId, RequestId)> {
+        match *self {
+            Self::RequestStatus { peer, request }
+            | Self::RequestProof { peer, request, .. }
+            | Self::FetchRecords { peer, request, .. }
+            | Self::RequestKey { peer, request, .. }
+            | Self::RequestFork { peer, request, .. }
+            | Self::Push { peer, request, .. }
+            | Self::PushFork { peer, request, .. } => Some((peer, request)),
+            Self::Notify(_) => None,
+        }
+    }
+}
+
+/// Something the application should know. Notices are derived from state: of two about the same thing,
+/// the later replaces the earlier if that was not polled yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Notice {
+    /// One log's part of an on-demand sync has ended; see [`Node::sync_now`](crate::Node::sync_now).
+    Synced(SyncReport),
+    /// An on-demand sync with a peer has ended: everything it listed was compared and what differed was
+    /// reported, or `error` says why not.
+    SyncEnded {
+        /// With whom.
+        peer: PeerId,
+        /// Logs that were behind the peer's, each reported by [`Notice::Synced`].
+        logs: u32,
+        /// Why the comparison itself failed.
+        error: Option<SyncError>,
+    },
+    /// The node signed a new head of its own log; it is durable.
+    Published {
+        /// The head.
+        head: Head,
+    },
+    /// A push was answered, or failed.
+    Pushed {
+        /// To whom.
+        peer: PeerId,
+        /// Which log.
+        log: LogId,
+        /// What became of it.
+        outcome: PushOutcome,
+    },
+    /// Three failures in a row.
+    PeerUnhealthy {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A peer that was unhealthy answered.
+    PeerRecovered {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A peer did what no correct peer does; it is set aside for a while.
+    PeerAtFault {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        fault: Fault,
+    },
+    /// A log is proven to have forked; it is frozen.
+    ForkDetected {
+        /// Which.
+        log: LogId,
+    },
+    /// There is a head ahead of what is held, and nobody asked provides what leads to it.
+    LogStalled {
+        /// Which.
+        log: LogId,
+        /// Records held.
+        have: u64,
+    },
+    /// A record does not fit this node's `max_message`: this copy of the log stops before it.
+    RecordTooLong {
+        /// Which log.
+        log: LogId,
+        /// Index of the record.
+        index: u64,
+    },
+    /// A peer's status introduced a log, which is now followed.
+    LogIntroduced {
+        /// Which.
+        log: LogId,
+        /// By whom.
+        by: PeerId,
+    },
+    /// A peer introduces more than its quota of logs or bytes; follow by hand what matters.
+    QuotaFull {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// The node has taken its own log back and writes again.
+    Recovered {
+        /// Records in its own log.
+        size: u64,
+    },
+    /// A head of the node's own log was met that it did not sign: it writes no more, for good.
+    WritingStopped,
+    /// What the store holds of a log does not fit its heads: it is not served any more.
+    LogDamaged {
+        /// Which.
+        log: LogId,
+    },
+    /// The store failed; what was to be done is tried again later.
+    StoreFailed {
+        /// How.
+        error: StoreError,
+    },
+}
+
+/// What an on-demand sync did for one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SyncReport {
+    /// With whom.
+    pub peer: PeerId,
+    /// Which log.
+    pub log: LogId,
+    /// Records that this peer sent and that were appended.
+    pub received: u64,
+    /// Records held when the difference was found.
+    pub before: u64,
+    /// Records held at the end.
+    pub after: u64,
+    /// Records the peer said it holds.
+    pub theirs: u64,
+    /// Why not all of them were taken; `None` where they were.
+    pub error: Option<SyncError>,
+}
+
+/// Why an on-demand sync did not bring what the peer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// No answer, or a refusal.
+    Failed,
+    /// The peer answered falsely.
+    AtFault,
+    /// The log has forked and is frozen.
+    Forked,
+    /// A record does not fit this node's `max_message`.
+    RecordTooLong,
+    /// The store has no room, or failed.
+    Store,
+    /// The peer, or the log, was removed meanwhile.
+    Removed,
+}
+
+/// What became of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PushOutcome {
+    /// The peer's signed word: it holds so many records.
+    Accepted {
+        /// Records the peer holds.
+        have: u64,
+    },
+    /// The peer does not follow the log, or could not take it.
+    Refused,
+    /// No answer.
+    Failed,
+}
+
+/// What a peer did that no correct peer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It signed a status, or a word on a push, that is malformed.
+    Malformed,
+    /// It answered with a head that its log's key did not sign.
+    HeadSignature,
+    /// It answered with a proof that does not lead to the head it came with.
+    FalseProof,
+    /// It answered with records that do not belong to the log.
+    FalseRecords,
+    /// It answered with a key that does not have the id asked for, or cannot be a key.
+    FalseKey,
+    /// It answered with a fork proof that proves nothing.
+    FalseForkProof,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "signed a malformed answer",
+            Self::HeadSignature => "answered with a head the log's key did not sign",
+            Self::FalseProof => "answered with a false proof",
+            Self::FalseRecords => "answered with records that are not the log's",
+            Self::FalseKey => "answered with a false key",
+            Self::FalseForkProof => "answered with a fork proof that proves nothing",
+        })
+    }
+}

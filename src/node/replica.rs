@@ -1,0 +1,371 @@
+//! What a node keeps in memory of each log it follows, its own included, and the table of them: by id,
+//! and in order of last change.
+
+use crate::peer::PeerId;
+use crate::store::{LogState, Origin, StoredLog};
+use crate::tables::{List, Tables};
+use crate::wire::Entry;
+use crate::{Hash, Head, Instant, LogId, SignedHead};
+
+/// No slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// One followed log. Signatures, records, hashes and the key are in the store. Public only for the
+/// [`Tables`](crate::Tables) trait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Replica {
+    pub(crate) id: LogId,
+    pub(crate) origin: Origin,
+    /// The signed head whose records are all held; [`Head::EMPTY`] where there is none.
+    pub(crate) complete: Head,
+    /// Records held.
+    pub(crate) have: u64,
+    /// The signed head that covers what is held beyond the complete head; [`Head::EMPTY`] for none.
+    pub(crate) covering: Head,
+    /// A signed head beyond what is held, unproven; [`Head::EMPTY`] for none.
+    pub(crate) unproven: Head,
+    /// Bytes of framed records held.
+    pub(crate) bytes: u64,
+    /// Who sent the complete head, and so need not be offered it.
+    pub(crate) source: Option<PeerId>,
+    /// When the complete head, or whether it is forked, changed last.
+    pub(crate) changed_at: Instant,
+    /// When the unproven head came, or progress was last made.
+    pub(crate) progress_at: Instant,
+    /// Nothing more is fetched before this moment: the store failed.
+    pub(crate) blocked_until: Instant,
+    pub(crate) is_forked: bool,
+    /// The store's content does not fit its heads.
+    pub(crate) is_damaged: bool,
+    /// The next record does not fit `max_message`.
+    pub(crate) is_too_long: bool,
+    pub(crate) is_stalled: bool,
+    notes: u8,
+    noted: u32,
+    older: u32,
+    newer: u32,
+}
+
+/// What the application is still to be told of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    Forked = 1,
+    Stalled = 2,
+    TooLong = 4,
+    Introduced = 8,
+    Damaged = 16,
+}
+
+impl Replica {
+    pub(crate) fn new(id: LogId, origin: Origin) -> Self {
+        Self {
+            id,
+            origin,
+            complete: Head::EMPTY,
+            have: 0,
+            covering: Head::EMPTY,
+            unproven: Head::EMPTY,
+            bytes: 0,
+            source: None,
+            changed_at: Instant::ZERO,
+            progress_at: Instant::ZERO,
+            blocked_until: Instant::ZERO,
+            is_forked: false,
+            is_damaged: false,
+            is_too_long: false,
+            is_stalled: false,
+            notes: 0,
+            noted: NONE,
+            older: NONE,
+            newer: NONE,
+        }
+    }
+
+    pub(crate) fn from_stored(id: LogId, stored: &StoredLog) -> Self {
+        let mut replica = Self::new(id, stored.origin);
+        replica.set_state(&stored.state);
+        replica.bytes = stored.bytes;
+        replica.is_forked = stored.forked;
+        replica
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        self.origin == Origin::Own
+    }
+
+    /// Takes over what was just committed to the store.
+    pub(crate) fn set_state(&mut self, state: &LogState) {
+        self.have = state.have;
+        self.complete = head_or_empty(state.complete);
+        self.covering = head_or_empty(state.covering);
+        self.unproven = head_or_empty(state.unproven);
+    }
+
+    /// Is this head one of those already known to be signed?
+    pub(crate) fn knows(&self, head: &Head) -> bool {
+        head.size != 0 && (self.complete == *head || self.covering == *head || self.unproven == *head)
+    }
+
+    /// This log's line in a status; the unproven head's signature is in the store.
+    pub(crate) fn entry(&self, unproven: Option<SignedHead>) -> Entry {
+        Entry {
+            log: self.id,
+            complete: self.complete,
+            have: self.have,
+            covering: some_unless_empty(self.covering),
+            unproven,
+            forked: self.is_forked,
+        }
+    }
+
+    /// Its leaf in the digest over all logs.
+    pub(crate) fn digest_leaf(&self) -> Hash {
+        Entry::digest_leaf(
+            &self.id,
+            &self.complete,
+            self.have,
+            some_unless_empty(self.covering).as_ref(),
+            some_unless_empty(self.unproven).as_ref(),
+            self.is_forked,
+        )
+    }
+
+    /// Its leaf in the root over all logs' complete heads; `None` where there is no head yet.
+    pub(crate) fn root_leaf(&self) -> Option<Hash> {
+        if self.is_forked {
+            // Nodes frozen on different branches agree on this.
+            return Some(Hash::of(&[&[0x00], self.id.as_bytes(), b"forked"]));
+        }
+        let size = self.complete.size.to_le_bytes();
+        (self.complete.size > 0).then(|| Hash::of(&[&[0x00], self.id.as_bytes(), &size, self.complete.root.as_bytes()]))
+    }
+}
+
+fn head_or_empty(signed: Option<SignedHead>) -> Head {
+    signed.map_or(Head::EMPTY, |signed| signed.head)
+}
+
+fn some_unless_empty(head: Head) -> Option<Head> {
+    (head.size > 0).then_some(head)
+}
+
+/// All followed logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Replicas<T: Tables> {
+    slots: T::Logs,
+    /// Occupied slots in order of log id.
+    order: T::Slots,
+    /// The ends of the list in order of last change.
+    oldest: u32,
+    newest: u32,
+    /// The list of those with something to tell.
+    noted: u32,
+}
+
+impl<T: Tables> Default for Replicas<T> {
+    fn default() -> Self {
+        Self { slots: T::Logs::default(), order: T::Slots::default(), oldest: NONE, newest: NONE, noted: NONE }
+    }
+}
+
+impl<T: Tables> Replicas<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.order.as_slice().len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity_limit()
+    }
+
+    pub(crate) fn slot(&self, id: &LogId) -> Option<u32> {
+        self.rank(id).ok().and_then(|rank| self.order.as_slice().get(rank).copied())
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Replica> {
+        self.slots.as_slice().get(index(slot))?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Replica> {
+        self.slots.as_mut_slice().get_mut(index(slot))?.as_mut()
+    }
+
+    pub(crate) fn find(&self, id: &LogId) -> Option<&Replica> {
+        self.get(self.slot(id)?)
+    }
+
+    pub(crate) fn find_mut(&mut self, id: &LogId) -> Option<&mut Replica> {
+        self.get_mut(self.slot(id)?)
+    }
+
+    /// Replicas in order of log id, those after `after`.
+    pub(crate) fn iter_after(&self, after: Option<&LogId>) -> impl Iterator<Item = &Replica> {
+        let start = match after {
+            None => 0,
+            Some(id) => self.rank(id).map_or_else(|rank| rank, |rank| rank + 1),
+        };
+        self.order.as_slice().get(start..).unwrap_or_default().iter().filter_map(|slot| self.get(*slot))
+    }
+
+    /// Adds a log that is not there yet; `None` where the table is full.
+    pub(crate) fn insert(&mut self, replica: Replica) -> Option<u32> {
+        let Err(rank) = self.rank(&replica.id) else { return None };
+        let slots = self.slots.as_slice();
+        let has_vacant = self.len() < slots.len();
+        let vacant = if has_vacant { slots.iter().position(Option::is_none) } else { None };
+        let slot = u32::try_from(vacant.unwrap_or(slots.len())).ok().filter(|slot| *slot != NONE)?;
+        match vacant {
+            Some(vacant) => *self.slots.as_mut_slice().get_mut(vacant)? = Some(replica),
+            None => self.slots.push(Some(replica)).ok()?,
+        }
+        self.order.insert(rank, slot).ok()?;
+        self.link(slot);
+        Some(slot)
+    }
+
+    /// Removes a log. `cursors` are places in the order of change that must not be left dangling.
+    pub(crate) fn remove<'a>(&mut self, id: &LogId, cursors: impl Iterator<Item = &'a mut u32>) -> Option<Replica> {
+        let rank = self.rank(id).ok()?;
+        let slot = self.order.remove(rank);
+        self.unlink(slot, cursors);
+        self.take_note_links(slot);
+        self.slots.as_mut_slice().get_mut(index(slot))?.take()
+    }
+
+    /// Moves a log to the end of the order of change.
+    pub(crate) fn touch<'a>(&mut self, slot: u32, cursors: impl Iterator<Item = &'a mut u32>) {
+        self.unlink(slot, cursors);
+        self.link(slot);
+    }
+
+    /// The log that changed last.
+    pub(crate) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// The log that changed next after the one at `cursor`.
+    pub(crate) fn changed_after(&self, cursor: u32) -> Option<u32> {
+        let next = if cursor == NONE { self.oldest } else { self.get(cursor)?.newer };
+        (next != NONE).then_some(next)
+    }
+
+    /// Something about the log in `slot` is to be told.
+    pub(crate) fn note(&mut self, slot: u32, note: Note) {
+        let head = self.noted;
+        let Some(replica) = self.get_mut(slot) else { return };
+        if replica.notes == 0 {
+            replica.noted = head;
+            self.noted = slot;
+        }
+        if let Some(replica) = self.get_mut(slot) {
+            replica.notes |= note as u8;
+        }
+    }
+
+    /// Takes one thing to be told.
+    pub(crate) fn take_note(&mut self) -> Option<(&Replica, Note)> {
+        let slot = self.noted;
+        let replica = self.get_mut(slot)?;
+        let notes = [Note::Introduced, Note::Forked, Note::Damaged, Note::TooLong, Note::Stalled];
+        let note = notes.into_iter().find(|note| replica.notes & *note as u8 != 0);
+        if let Some(note) = note {
+            replica.notes &= !(note as u8);
+        }
+        if replica.notes == 0 {
+            let rest = core::mem::replace(&mut replica.noted, NONE);
+            self.noted = rest;
+        }
+        note.and_then(|note| Some((self.get(slot)?, note)))
+    }
+
+    pub(crate) fn has_notes(&self) -> bool {
+        self.noted != NONE
+    }
+
+    /// Root of the sparse Merkle tree over the logs that `leaf` gives a leaf for: over the bits of the
+    /// log id, node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf, an empty one is absent.
+    pub(crate) fn sparse_root(&self, leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Hash {
+        self.subtree(self.order.as_slice(), leaf).unwrap_or(Hash::EMPTY_ROOT)
+    }
+
+    fn subtree(&self, slots: &[u32], leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Option<Hash> {
+        let (first, last) = (self.get(*slots.first()?)?, self.get(*slots.last()?)?);
+        if slots.len() == 1 {
+            return leaf(first);
+        }
+        // Ids are sorted, so all share the bits that the first and the last share.
+        let bit = first_difference(&first.id, &last.id)?;
+        let middle = slots.partition_point(|slot| self.get(*slot).is_some_and(|replica| !bit_at(&replica.id, bit)));
+        let (left, right) = slots.split_at_checked(middle)?;
+        match (self.subtree(left, leaf), self.subtree(right, leaf)) {
+            (Some(left), Some(right)) => Some(crate::log::node_hash(&left, &right)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn rank(&self, id: &LogId) -> Result<usize, usize> {
+        self.order.as_slice().binary_search_by(|slot| match self.get(*slot) {
+            Some(replica) => replica.id.cmp(id),
+            None => core::cmp::Ordering::Less,
+        })
+    }
+
+    fn link(&mut self, slot: u32) {
+        let newest = self.newest;
+        if let Some(replica) = self.get_mut(slot) {
+            replica.older = newest;
+            replica.newer = NONE;
+        }
+        match self.get_mut(newest) {
+            Some(previous) => previous.newer = slot,
+            None => self.oldest = slot,
+        }
+        self.newest = slot;
+    }
+
+    fn unlink<'a>(&mut self, slot: u32, cursors: impl Iterator<Item = &'a mut u32>) {
+        let Some((older, newer)) = self.get(slot).map(|replica| (replica.older, replica.newer)) else { return };
+        match self.get_mut(older) {
+            Some(replica) => replica.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.get_mut(newer) {
+            Some(replica) => replica.older = older,
+            None => self.newest = older,
+        }
+        for cursor in cursors.filter(|cursor| **cursor == slot) {
+            *cursor = older;
+        }
+    }
+
+    fn take_note_links(&mut self, slot: u32) {
+        let Some(next) = self.get(slot).filter(|replica| replica.notes != 0).map(|replica| replica.noted) else { return };
+        if self.noted == slot {
+            self.noted = next;
+            return;
+        }
+        let mut at = self.noted;
+        while let Some(replica) = self.get_mut(at) {
+            if replica.noted == slot {
+                replica.noted = next;
+                return;
+            }
+            at = replica.noted;
+        }
+    }
+}
+
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX)
+}
+
+/// The first bit in which two ids differ, counted from the most significant.
+fn first_difference(a: &LogId, b: &LogId) -> Option<u32> {
+    let bytes = a.as_bytes().iter().zip(b.as_bytes());
+    let (at, differing) = bytes.map(|(a, b)| a ^ b).enumerate().find(|(_, difference)| *difference != 0)?;
+    Some(u32::try_from(at).ok()? * 8 + differing.leading_zeros())
+}
+
+fn bit_at(id: &LogId, bit: u32) -> bool {
+    let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
+    byte & (0x80 >> (bit % 8)) != 0
+}

@@ -1,0 +1,185 @@
+//! What a peer has of a log, by its own signed word, remembered only while it differs from what we have;
+//! and what follows from the difference.
+
+use super::replica::Replica;
+use super::{PushOutcome, SyncError};
+use crate::peer::PeerId;
+use crate::tables::List;
+use crate::wire::Entry;
+use crate::{Head, Instant, LogId};
+
+/// One peer's view of one log. Public only for the [`Tables`](crate::Tables) trait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    pub(crate) log: LogId,
+    pub(crate) peer: PeerId,
+    /// The peer's complete head, unsigned: a claim until a proof comes with the signature.
+    pub(crate) complete: Head,
+    /// Records the peer holds.
+    pub(crate) have: u64,
+    pub(crate) is_forked: bool,
+    /// Its root at its size is ours.
+    pub(crate) is_compared: bool,
+    /// A proof at this size is due: it, or a batch from it, contradicts what we have. 0: none.
+    pub(crate) disputed: u64,
+    /// What is disputed is a batch it sent (not only its status).
+    pub(crate) sent_batch: bool,
+    /// It is to be pushed to: its word moves with our pushes, or did not move by itself.
+    pub(crate) is_owed: bool,
+    /// Requests about this log that failed since it last brought anything.
+    pub(crate) failures: u8,
+    pub(crate) retry_at: Instant,
+    /// Part of an on-demand sync.
+    pub(crate) sync: Option<SyncProgress>,
+}
+
+/// What an on-demand sync has done for one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SyncProgress {
+    pub(crate) before: u64,
+    pub(crate) received: u64,
+    pub(crate) theirs: u64,
+    pub(crate) ended: Option<Option<SyncError>>,
+}
+
+/// What a difference calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The log is unknown here: which key is it?
+    Key,
+    /// It is forked there and not here.
+    Fork,
+    /// It is forked here and not there.
+    PushFork,
+    /// Is their root ours? A question to our own store.
+    Compare,
+    /// Ask for a proof at this size.
+    Proof(u64),
+    /// They have more.
+    Fetch,
+    /// We have more, and they do not come for it.
+    Push,
+    /// They are behind, and may come for it.
+    Behind,
+    /// There is no difference any more.
+    Nothing,
+}
+
+impl View {
+    pub(crate) fn new(peer: PeerId, entry: &Entry) -> Self {
+        Self {
+            log: entry.log,
+            peer,
+            complete: entry.complete,
+            have: entry.have,
+            is_forked: entry.forked,
+            is_compared: false,
+            disputed: 0,
+            sent_batch: false,
+            is_owed: false,
+            failures: 0,
+            retry_at: Instant::ZERO,
+            sync: None,
+        }
+    }
+
+    /// The peer has spoken again.
+    pub(crate) fn update(&mut self, entry: &Entry) {
+        if self.complete != entry.complete {
+            self.complete = entry.complete;
+            self.is_compared = false;
+        }
+        self.have = entry.have;
+        self.is_forked |= entry.forked;
+    }
+
+    /// What is due, given what we have of the log.
+    pub(crate) fn due(&self, replica: Option<&Replica>) -> Due {
+        let Some(replica) = replica else { return Due::Key };
+        if replica.is_damaged {
+            return Due::Nothing;
+        }
+        match (replica.is_forked, self.is_forked) {
+            (true, true) => return Due::Nothing,
+            (true, false) => return Due::PushFork,
+            (false, true) => return Due::Fork,
+            (false, false) => {}
+        }
+        if self.disputed > 0 {
+            return Due::Proof(self.disputed);
+        }
+        if self.complete == replica.complete && self.have == replica.have {
+            return Due::Nothing;
+        }
+        if !self.is_compared && self.complete.size > 0 && self.complete.size <= replica.have {
+            return Due::Compare;
+        }
+        if self.have > replica.have {
+            return Due::Fetch;
+        }
+        if self.complete.size > replica.complete.size {
+            // All its records are here, its signature is not.
+            return Due::Proof(self.complete.size);
+        }
+        if self.have < replica.complete.size || self.complete.size < replica.complete.size {
+            return if self.is_owed { Due::Push } else { Due::Behind };
+        }
+        Due::Nothing
+    }
+
+    /// A request about the log failed: others first, and then after a pause.
+    pub(crate) fn failed(&mut self, now: Instant, pause: core::time::Duration) {
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now + pause.saturating_mul(1 << self.failures.min(5));
+        self.is_owed = false;
+    }
+
+    /// Ends this log's part in an on-demand sync.
+    pub(crate) fn end_sync(&mut self, error: Option<SyncError>) {
+        if let Some(sync) = &mut self.sync {
+            sync.ended.get_or_insert(error);
+        }
+    }
+}
+
+/// Access to the table of views, which is kept in order of log and peer.
+pub(crate) trait ViewTable: List<View> {
+    fn find(&self, log: &LogId, peer: PeerId) -> Result<usize, usize> {
+        self.as_slice().binary_search_by(|view| view.log.cmp(log).then(view.peer.cmp(&peer)))
+    }
+
+    fn of(&self, log: &LogId, peer: PeerId) -> Option<&View> {
+        self.as_slice().get(self.find(log, peer).ok()?)
+    }
+
+    fn of_mut(&mut self, log: &LogId, peer: PeerId) -> Option<&mut View> {
+        let at = self.find(log, peer).ok()?;
+        self.as_mut_slice().get_mut(at)
+    }
+
+    /// All views of one log.
+    fn of_log(&self, log: &LogId) -> &[View] {
+        let views = self.as_slice();
+        let start = views.partition_point(|view| view.log < *log);
+        let end = views.partition_point(|view| view.log <= *log);
+        views.get(start..end).unwrap_or_default()
+    }
+
+    fn retain(&mut self, keep: impl Fn(&View) -> bool) {
+        let mut at = 0;
+        while let Some(view) = self.as_slice().get(at) {
+            if keep(view) {
+                at += 1;
+            } else {
+                self.remove(at);
+            }
+        }
+    }
+}
+
+impl<L: List<View>> ViewTable for L {}
+
+/// What became of a push, as the peer's answer or its absence says.
+pub(crate) fn outcome_of_refusal(refusal: Option<crate::wire::Refusal>) -> PushOutcome {
+    if refusal.is_some() { PushOutcome::Refused } else { PushOutcome::Failed }
+}

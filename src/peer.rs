@@ -1,0 +1,266 @@
+//! What a node knows of a peer: its health, when to try it again, how long to wait for it, and what it
+//! said last. Decides nothing about logs.
+
+use core::time::Duration;
+
+use crate::node::{Fault, PushOutcome, SyncError};
+use crate::rng::Rng;
+use crate::wire::MIN_MESSAGE;
+use crate::{Config, Hash, Instant, LogId, Scheme, Vkey};
+
+/// A peer of one node, as long as it is one: an id is not given to another peer again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(u32);
+
+impl PeerId {
+    pub(crate) const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// A number to index a driver's table by: 0 for the first peer ever added to this node, then 1, …
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Whether a peer is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// It is asked in the rounds.
+    Healthy,
+    /// Three requests of one kind in a row failed: it is tried again after a growing pause.
+    Unhealthy,
+    /// It did what no correct peer does: it is set aside for longer.
+    AtFault(Fault),
+}
+
+/// The kinds of request whose failures are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Status,
+    Fetch,
+    Push,
+}
+
+/// Failures of one kind in a row that make a peer unhealthy.
+const FAILURES: u8 = 3;
+
+/// The longest pause before an unhealthy peer is tried again, in intervals.
+const LONGEST_PAUSE: u32 = 10;
+
+/// How long a peer at fault is set aside, in intervals.
+const FAULT_PAUSE: u32 = 30;
+
+/// How often a deadline may double.
+const SLOWEST: u8 = 3;
+
+/// What an on-demand sync with a peer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sync {
+    /// To be asked for its status, whatever the schedule says.
+    Wanted,
+    /// Its status is being compared.
+    Comparing,
+    /// Compared; logs may still be catching up.
+    Compared,
+    /// It failed before everything was compared.
+    Failed(SyncError),
+}
+
+/// Digests, ours and theirs, at the time everything was last compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Compared {
+    pub(crate) ours: Hash,
+    pub(crate) theirs: Hash,
+}
+
+/// A comparison under way: the digests it began with and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Walk {
+    pub(crate) digests: Compared,
+    pub(crate) after: LogId,
+    /// Something found could not be remembered, so the comparison will not count.
+    pub(crate) is_partial: bool,
+}
+
+/// One peer. Public only for the [`Tables`](crate::Tables) trait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer<S> {
+    pub(crate) id: PeerId,
+    pub(crate) vkey: Vkey<S>,
+    /// The id of its key, and of the log it writes.
+    pub(crate) node: LogId,
+    /// The transport proves who answers.
+    pub(crate) is_authenticated: bool,
+    pub(crate) health: Health,
+    /// Not asked before this moment, unless it is healthy.
+    pub(crate) retry_at: Instant,
+    failures: [u8; 3],
+    /// Pauses taken since it was last healthy.
+    pauses: u8,
+    /// Times the deadline has doubled and the batch halved.
+    slowness: u8,
+    /// The largest frame it takes, by its own word.
+    pub(crate) max_message: u32,
+    pub(crate) status_due: bool,
+    pub(crate) walk: Option<Walk>,
+    pub(crate) compared: Option<Compared>,
+    /// Records of our own log it holds, by its own signed word.
+    pub(crate) acknowledged: Option<u64>,
+    /// Since we began to recover it has said what it knows of our log.
+    pub(crate) has_answered: bool,
+    /// The last log considered for offering, in order of change.
+    pub(crate) offered: u32,
+    /// How long after a change this peer is offered others' heads.
+    pub(crate) offer_delay: Duration,
+    pub(crate) sync: Option<Sync>,
+    /// Logs found behind in the sync under way.
+    pub(crate) sync_logs: u32,
+    /// Logs and bytes it introduced.
+    pub(crate) introduced_logs: usize,
+    pub(crate) introduced_bytes: u64,
+    pub(crate) notes: Notes,
+}
+
+/// What the application is still to be told of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Notes {
+    pub(crate) health: bool,
+    pub(crate) pushed: Option<(LogId, PushOutcome)>,
+    pub(crate) quota: bool,
+    /// The quota's notice has been given, and not again while it stays full.
+    pub(crate) quota_told: bool,
+}
+
+/// What can be asked about a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// The handle.
+    pub id: PeerId,
+    /// The id of its key, which is that of the log it writes.
+    pub node: LogId,
+    /// Whether it is asked.
+    pub health: Health,
+    /// How long it is given to answer.
+    pub timeout: Duration,
+    /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
+    pub acknowledged: Option<u64>,
+}
+
+impl<S: Scheme> Peer<S> {
+    pub(crate) fn new(id: PeerId, vkey: Vkey<S>, newest: u32) -> Self {
+        Self {
+            id,
+            node: vkey.id(),
+            vkey,
+            is_authenticated: false,
+            health: Health::Healthy,
+            retry_at: Instant::ZERO,
+            failures: [0; 3],
+            pauses: 0,
+            slowness: 0,
+            max_message: MIN_MESSAGE,
+            status_due: true,
+            walk: None,
+            compared: None,
+            acknowledged: None,
+            has_answered: false,
+            offered: newest,
+            offer_delay: Duration::ZERO,
+            sync: None,
+            sync_logs: 0,
+            introduced_logs: 0,
+            introduced_bytes: 0,
+            notes: Notes::default(),
+        }
+    }
+
+    pub(crate) fn info(&self, config: &Config) -> PeerInfo {
+        PeerInfo {
+            id: self.id,
+            node: self.node,
+            health: self.health,
+            timeout: self.timeout(config),
+            acknowledged: self.acknowledged,
+        }
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.health == Health::Healthy
+    }
+
+    /// How long it is given to answer.
+    pub(crate) fn timeout(&self, config: &Config) -> Duration {
+        config.timeout.saturating_mul(1 << self.slowness)
+    }
+
+    /// The largest answer asked of it, in bytes.
+    pub(crate) fn answer_limit(&self, config: &Config) -> u32 {
+        (config.max_message >> self.slowness).max(MIN_MESSAGE)
+    }
+
+    /// A request of this kind was answered.
+    pub(crate) fn succeeded(&mut self, kind: Kind) {
+        self.count(kind, |_| 0);
+        self.slowness = self.slowness.saturating_sub(1);
+        // A peer at fault answers well enough; it is its pause that ends that, not an answer that was
+        // under way.
+        if self.health == Health::Unhealthy {
+            self.health = Health::Healthy;
+            self.pauses = 0;
+            self.notes.health = true;
+        }
+    }
+
+    /// A request of this kind failed.
+    pub(crate) fn failed(&mut self, kind: Kind, now: Instant, config: &Config, rng: &mut Rng) {
+        let failures = self.count(kind, |failures| failures.saturating_add(1));
+        match self.health {
+            Health::Healthy if failures >= FAILURES => {
+                self.health = Health::Unhealthy;
+                self.notes.health = true;
+                self.pause(now, config, rng);
+            }
+            Health::Healthy => {}
+            Health::Unhealthy | Health::AtFault(_) => self.pause(now, config, rng),
+        }
+    }
+
+    /// It did not answer in time.
+    pub(crate) fn was_slow(&mut self) {
+        self.slowness = (self.slowness + 1).min(SLOWEST);
+    }
+
+    /// It did what no correct peer does.
+    pub(crate) fn set_aside(&mut self, fault: Fault, now: Instant, config: &Config, rng: &mut Rng) {
+        self.health = Health::AtFault(fault);
+        self.notes.health = true;
+        self.retry_at = now + rng.jitter(config.interval.saturating_mul(FAULT_PAUSE));
+    }
+
+    /// The pause is over: one more try.
+    pub(crate) fn try_again(&mut self) {
+        if let Health::AtFault(_) = self.health {
+            self.health = Health::Unhealthy;
+        }
+        self.status_due = true;
+    }
+
+    fn count(&mut self, kind: Kind, update: impl FnOnce(u8) -> u8) -> u8 {
+        let [status, fetch, push] = &mut self.failures;
+        let failures = match kind {
+            Kind::Status => status,
+            Kind::Fetch => fetch,
+            Kind::Push => push,
+        };
+        *failures = update(*failures);
+        *failures
+    }
+
+    fn pause(&mut self, now: Instant, config: &Config, rng: &mut Rng) {
+        let intervals = (1 << self.pauses.min(4)).min(LONGEST_PAUSE);
+        self.pauses = self.pauses.saturating_add(1);
+        self.retry_at = now + rng.jitter(config.interval.saturating_mul(intervals));
+    }
+}

@@ -1,0 +1,183 @@
+//! postcard with the canonical-or-refused rule, serde for the crate's own types, and a writer that lets a
+//! store put a message's last field in place.
+
+use postcard::ser_flavors::Size;
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{DecodeError, Proof};
+use crate::log::MAX_SIZE;
+use crate::{Hash, Head, LogId, Signature, SignedHead};
+
+/// Reads the one value that `bytes` is the canonical encoding of.
+pub(super) fn decode<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    let (value, rest) = decode_prefix(bytes)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::NotCanonical) }
+}
+
+/// Reads one canonically encoded value from the front of `bytes`; the value and what follows.
+pub(super) fn decode_prefix<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    // postcard accepts padded varints. A padded one is always longer than the one it writes, so the
+    // length alone tells whether these bytes are what it would have written.
+    if size_of_value(&value) == bytes.len().checked_sub(rest.len()) {
+        Ok((value, rest))
+    } else {
+        Err(DecodeError::NotCanonical)
+    }
+}
+
+/// Bytes in the encoding of `value`.
+pub(crate) fn size_of_value<T: Serialize>(value: &T) -> Option<usize> {
+    postcard::serialize_with_flavor(value, Size::default()).ok()
+}
+
+/// Writes values one after the other into a buffer.
+pub(crate) struct Writer<'b> {
+    buf: &'b mut [u8],
+    len: usize,
+}
+
+/// Bytes of the longest length prefix: a varint below 2^28.
+const LENGTH_PREFIX: usize = 4;
+
+impl<'b> Writer<'b> {
+    pub(crate) fn new(buf: &'b mut [u8]) -> Self {
+        Self { buf, len: 0 }
+    }
+
+    /// Appends a value; `None` (and the buffer is of no more use) where it does not fit.
+    pub(crate) fn put<T: Serialize>(&mut self, value: &T) -> Option<()> {
+        let written = postcard::to_slice(value, self.buf.get_mut(self.len..)?).ok()?.len();
+        self.len = self.len.checked_add(written)?;
+        Some(())
+    }
+
+    /// Appends a byte string that `fill` writes in place: it is given what is left of the buffer and
+    /// returns how much of it it used.
+    pub(crate) fn put_bytes_with<E>(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Option<()>, E> {
+        let Some(rest) = self.buf.get_mut(self.len..) else { return Ok(None) };
+        let Some(body) = rest.get_mut(LENGTH_PREFIX..) else { return Ok(None) };
+        let written = fill(body)?;
+        Ok(self.prefix_length(written))
+    }
+
+    /// Puts the length in front of the `written` bytes that lie [`LENGTH_PREFIX`] further on, and closes
+    /// the gap.
+    fn prefix_length(&mut self, written: usize) -> Option<()> {
+        let mut prefix = [0; LENGTH_PREFIX];
+        let prefix = postcard::to_slice(&u32::try_from(written).ok()?, &mut prefix).ok()?;
+        let rest = self.buf.get_mut(self.len..)?;
+        let end = LENGTH_PREFIX.checked_add(written)?;
+        if end > rest.len() {
+            return None;
+        }
+        rest.copy_within(LENGTH_PREFIX..end, prefix.len());
+        rest.get_mut(..prefix.len())?.copy_from_slice(prefix);
+        self.len = self.len.checked_add(prefix.len())?.checked_add(written)?;
+        Some(())
+    }
+
+    /// Room left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.buf.len().saturating_sub(self.len)
+    }
+
+    pub(crate) fn finish(self) -> &'b [u8] {
+        let Self { buf, len } = self;
+        buf.get(..len).unwrap_or_default()
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_bytes().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+    }
+}
+
+impl Serialize for LogId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_bytes().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+    }
+}
+
+impl Serialize for Signature {
+    /// As two halves: serde knows arrays of at most 32.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (halves, _) = self.as_bytes().as_chunks::<32>();
+        let halves: [[u8; 32]; 2] = halves.try_into().unwrap_or_default();
+        halves.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let halves = <[[u8; 32]; 2]>::deserialize(deserializer)?;
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(halves.as_flattened());
+        Ok(Self::from_bytes(bytes))
+    }
+}
+
+impl Serialize for Head {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.size, self.root).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Head {
+    /// A size beyond 2^62 is refused here, before any arithmetic sees it, and so is an empty log whose
+    /// root is not that of the empty tree.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (size, root) = <(u64, Hash)>::deserialize(deserializer)?;
+        if size > MAX_SIZE || (size == 0 && root != Hash::EMPTY_ROOT) {
+            return Err(D::Error::invalid_value(Unexpected::Unsigned(size), &"a tree head"));
+        }
+        Ok(Self { size, root })
+    }
+}
+
+impl Serialize for SignedHead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.head, self.signature).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedHead {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (head, signature) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { head, signature })
+    }
+}
+
+impl Serialize for Proof<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.hashes().as_flattened())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Proof<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        match bytes.as_chunks() {
+            (hashes, []) => Self::new(hashes),
+            _ => None,
+        }
+        .ok_or_else(|| D::Error::invalid_length(bytes.len(), &"at most 63 hashes of 32 bytes"))
+    }
+}

@@ -3,6 +3,11 @@
 //! The node decides what is true; a store keeps it. It never checks a signature or a proof, but it must
 //! keep the promises of [`Store::commit`] (all or nothing) and [`Store::sync`] (durable means durable),
 //! and it must answer what it was told, or say that it cannot.
+//!
+//! Records are kept framed as they travel ([`Records`]), hashes in the order in which a growing tree
+//! completes them (post-order, see [`Position::stored_index`]): both are only ever appended to, so that a
+//! store can be a flat file or a flash page. [`MemoryStore`] grows; [`FixedStore`] has its capacities in
+//! its type and needs no allocator.
 
 mod fixed;
 #[cfg(feature = "alloc")]
@@ -14,7 +19,7 @@ pub use fixed::FixedStore;
 #[cfg(feature = "alloc")]
 pub use memory::MemoryStore;
 
-use crate::log::Position;
+use crate::log::{ForkProof, MAX_PROOF, MAX_SIZE, Position, stored_count};
 use crate::{Hash, LogId, Name, Records, SignedHead};
 
 /// How a followed log came to be followed; decides which quota it counts against.
@@ -51,13 +56,13 @@ pub struct LogState {
 pub struct StoredLog {
     /// The key name.
     pub name: Name,
-    /// The public key.
+    /// The public key, 32 bytes of the node's signature scheme.
     pub key: [u8; 32],
     /// How it came to be followed.
     pub origin: Origin,
-    /// The first record still held: 0 unless the store drops old ones.
+    /// Index of the first record still held: 0 unless the store drops old ones, at most `state.have`.
     pub first: u64,
-    /// Bytes of framed records held.
+    /// Bytes of framed records held, from `first` on.
     pub bytes: u64,
     /// Whether a fork proof is kept.
     pub forked: bool,
@@ -80,6 +85,28 @@ pub struct Commit<'a> {
     /// The consistency proof from `state.have` to the covering head; empty without one. At most 63
     /// hashes; replaces what was kept before.
     pub proof: &'a [[u8; Hash::LEN]],
+}
+
+impl Commit<'_> {
+    /// Checks what every store must refuse, where the log holds `have` records: a commit that begins
+    /// elsewhere, records cut short, and counts that do not fit together. Returns the number of records.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Mismatch`].
+    pub fn check(&self, have: u64) -> Result<u64, StoreError> {
+        let mut size = self.start;
+        for record in self.records {
+            record.map_err(|_| StoreError::Mismatch)?;
+            size = size.checked_add(1).filter(|size| *size <= MAX_SIZE).ok_or(StoreError::Mismatch)?;
+        }
+        let hashes = stored_count(size).checked_sub(stored_count(self.start));
+        let fits = self.start == have
+            && self.state.have == size
+            && hashes == u64::try_from(self.hashes.len()).ok()
+            && self.proof.len() <= MAX_PROOF;
+        if fits { Ok(size - self.start) } else { Err(StoreError::Mismatch) }
+    }
 }
 
 /// What [`Store::records`] wrote into the caller's buffer.
@@ -136,8 +163,13 @@ impl core::error::Error for StoreError {}
 ///
 /// Reads take `&mut self`, since a flash driver or a cache needs it. The trait is object-safe: the node
 /// takes `&mut dyn Store`.
+///
+/// A call that fails leaves the store as it was. Besides the errors named with each method, any may fail
+/// with [`StoreError::NotReady`], [`StoreError::Damaged`] or [`StoreError::Failed`], and all that name a
+/// log, except where they say otherwise, with [`StoreError::UnknownLog`].
 pub trait Store {
     /// The log with the smallest id after `after` (the smallest of all for `None`); `None` at the end.
+    /// `after` need not be there (any more).
     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError>;
 
     /// What is held of `log`; `None` if it is unknown.
@@ -148,32 +180,43 @@ pub trait Store {
     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError>;
 
     /// Changes a log's origin (a log that was introduced is now followed by hand).
+    /// [`StoreError::Mismatch`] to or from [`Origin::Own`]: whose log it is does not change, and a store
+    /// may keep the node's own log elsewhere than the others.
     fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError>;
 
     /// Removes a log and all that is held of it; unknown logs are no error.
     fn remove(&mut self, log: &LogId) -> Result<(), StoreError>;
 
     /// Applies `commit` whole, or fails and changes nothing; also across a crash.
+    /// [`StoreError::Mismatch`] where [`Commit::check`] says so, [`StoreError::Full`] where there is no
+    /// room.
     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError>;
 
     /// Writes records from `start`, framed, into `buf`: as many whole ones before `end` as fit. A `count`
     /// of 0 with `start < end` says that the first does not fit. [`StoreError::Mismatch`] where `end` is
-    /// beyond what is held or before `start`.
+    /// beyond what is held or before `start`, otherwise [`StoreError::Dropped`] where `start` is before
+    /// the first record held. What is in `buf` behind the bytes written, or after an error, is undefined.
     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError>;
 
-    /// The hash of the perfect subtree at `position`, all of whose leaves are held (or, where old records
-    /// were dropped, that is a peak of the tree of `first` leaves).
+    /// The hash of the perfect subtree at `position`, all of whose leaves are below `have`; otherwise
+    /// [`StoreError::Mismatch`].
+    ///
+    /// Where records before `first` were dropped, a subtree that ends at or before `first` is answered
+    /// only if it is a peak of the tree of `first` leaves, otherwise [`StoreError::Dropped`]; one that
+    /// ends beyond `first` is always answered. So roots and proofs for sizes from `first` on can be built.
     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError>;
 
-    /// Copies the kept consistency proof (see [`Commit::proof`]) into `buf`, which has room for 63
-    /// hashes; the number of hashes.
+    /// Copies the kept consistency proof (see [`Commit::proof`]) into the front of `buf`, which has room
+    /// for [`MAX_PROOF`] hashes; the number of hashes. [`StoreError::Mismatch`] where `buf` is too short.
     fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError>;
 
     /// Keeps the encoded fork proof of a log; one is kept, and a second call changes nothing.
+    /// [`StoreError::Mismatch`] where it is longer than [`ForkProof::MAX_LEN`], [`StoreError::Full`] where
+    /// there is no room.
     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError>;
 
-    /// Copies the encoded fork proof into `buf` (room for [`ForkProof::MAX_LEN`](crate::log::ForkProof::MAX_LEN));
-    /// its length, or `None` if there is none.
+    /// Copies the encoded fork proof into the front of `buf`, which has room for [`ForkProof::MAX_LEN`]
+    /// bytes; its length, or `None` if there is none. [`StoreError::Mismatch`] where `buf` is too short.
     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
     /// Makes all that was written before durable. [`StoreError::NotReady`] while that is under way: the
@@ -181,9 +224,28 @@ pub trait Store {
     fn sync(&mut self) -> Result<(), StoreError>;
 
     /// A peer has acknowledged, with its own signed word, that it holds the first `size` records of this
-    /// node's own log: a store that drops old records may drop those. Does nothing by default.
+    /// node's own log: a store that drops old records may drop those. `size` may be beyond what is held
+    /// here (while the node takes its log back from its peers); of several, the largest counts. It need
+    /// not outlast a restart. Unknown logs, and those of others, are no error. Does nothing by default.
     fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
         let _ = (log, size);
         Ok(())
     }
+}
+
+/// The number of leaves up to and including the last of the subtree at `position`.
+fn subtree_end(position: Position) -> u64 {
+    // A position's leaves lie below 2^62, so neither step overflows.
+    (position.index() + 1) << position.level()
+}
+
+/// Whether a log may change its origin so: whose log it is stays.
+fn may_become(from: Origin, to: Origin) -> bool {
+    (from == Origin::Own) == (to == Origin::Own)
+}
+
+/// Copies `from` into the front of `buf`; its length.
+fn copy_to<T: Copy>(from: &[T], buf: &mut [T]) -> Result<usize, StoreError> {
+    buf.get_mut(..from.len()).ok_or(StoreError::Mismatch)?.copy_from_slice(from);
+    Ok(from.len())
 }

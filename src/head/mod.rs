@@ -1,0 +1,140 @@
+//! Signed tree heads: C2SP tlog-checkpoint and signed-note.
+//!
+//! A head travels in binary, but what is signed is the text of a checkpoint, so that any checkpoint
+//! verifier accepts it.
+
+#![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+
+use core::fmt::{self, Write};
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::log::MAX_SIZE;
+use crate::{Hash, Identity, Name, Scheme, Vkey};
+
+/// A tree head: how many leaves, and their root. Plain data: nothing is checked until a
+/// [`SignedHead`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Head {
+    /// Number of leaves.
+    pub size: u64,
+    /// Root of the tree of the first `size` leaves.
+    pub root: Hash,
+}
+
+impl Head {
+    /// The head of the empty log.
+    pub const EMPTY: Self = Self { size: 0, root: Hash::EMPTY_ROOT };
+
+    /// Whether a log can have this head: a size of at most 2^62, and at size 0 the empty tree's root.
+    /// (The empty tree's root at another size is nothing that could be told from any other false root.)
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        self.size <= MAX_SIZE && (self.size != 0 || self.root == Hash::EMPTY_ROOT)
+    }
+}
+
+/// A 64-byte signature.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// Bytes in a signature.
+    pub const LEN: usize = 64;
+
+    /// The signature with these bytes.
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Signature {
+    /// The first 16 of its 128 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a signed head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The size is beyond 2^62, or it is 0 and the root is not that of the empty tree.
+    Malformed,
+    /// The signature is not the log key's over this head.
+    Signature,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "no log can have this head",
+            Self::Signature => "the head is not signed by the log's key",
+        })
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// A head and the log key's signature over its checkpoint text.
+///
+/// ```
+/// use verisoo::{Ed25519, Head, Identity, SignedHead};
+///
+/// let identity = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+/// let signed = SignedHead::sign(&identity, Head::EMPTY);
+/// assert_eq!(signed.verify(identity.vkey()), Ok(()));
+/// # Ok::<(), verisoo::key::KeyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignedHead {
+    /// The head.
+    pub head: Head,
+    /// The signature over the checkpoint text.
+    pub signature: Signature,
+}
+
+impl SignedHead {
+    /// Signs a head as the log of `identity`. Nothing is checked: two heads of one log that are not of
+    /// one history are a fork, and this is where it is made.
+    pub fn sign<S: Scheme>(identity: &Identity<S>, head: Head) -> Self {
+        let text = CheckpointText::new(identity.vkey().name(), &head);
+        Self { head, signature: identity.sign(text.as_bytes()) }
+    }
+
+    /// Checks the head's form, then the signature of the log's key.
+    pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<(), HeadError> {
+        if !self.head.is_well_formed() {
+            return Err(HeadError::Malformed);
+        }
+        let text = CheckpointText::new(vkey.name(), &self.head);
+        if vkey.verify(text.as_bytes(), &self.signature) { Ok(()) } else { Err(HeadError::Signature) }
+    }
+}
+
+/// What is signed: `name\nsize\nbase64(root)\n`, without an allocation.
+struct CheckpointText(heapless::String<{ Self::MAX_LEN }>);
+
+impl CheckpointText {
+    /// A name, the 20 digits of the largest `u64`, 44 of base64, and three newlines.
+    const MAX_LEN: usize = Name::MAX_LEN + 20 + 44 + 3;
+
+    fn new(name: &Name, head: &Head) -> Self {
+        let mut text = heapless::String::new();
+        let root = Base64Display::new(head.root.as_bytes(), &STANDARD);
+        // The longest text fits, so this cannot fail.
+        let written = write!(text, "{name}\n{}\n{root}\n", head.size);
+        debug_assert_eq!(written, Ok(()));
+        Self(text)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}

@@ -1,16 +1,30 @@
-//! Fork proofs.
+//! Fork proofs: what shows, to anybody who has a log's key and nothing else, that its writer has signed
+//! two histories.
+//!
+//! The encoding is [postcard](https://postcard.jamesmunns.com/wire-format): the heads (each the size as a
+//! varint, 32 bytes of root, 64 bytes of signature), the common size as a varint, the two roots, and the
+//! two proofs (each the number of its bytes as a varint, then the hashes). A proof has one encoding, so
+//! that it can be compared and counted by its bytes.
 
-use super::{Hash, ProofError};
-use crate::{Scheme, SignedHead, Vkey};
+use core::fmt;
+
+use postcard::ser_flavors::Size;
+use serde::{Deserialize, Serialize};
+
+use super::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
+use crate::head::HeadError;
+use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
+///
+/// Plain data: nothing is checked until [`verify`](Self::verify) is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ForkProof<'a> {
     /// The two heads.
     pub heads: [SignedHead; 2],
     /// A size both reach: 1 ≤ size ≤ both heads' sizes.
     pub size: u64,
-    /// The two roots at `size`.
+    /// The two roots at `size`, each that of the head in the same place.
     pub roots: [Hash; 2],
     /// The consistency proof from each root to its head; empty where `size` is that head's size.
     pub proofs: [&'a [[u8; Hash::LEN]]; 2],
@@ -20,7 +34,7 @@ pub struct ForkProof<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForkError {
-    /// The encoding is malformed.
+    /// The encoding, or a head, is malformed.
     Malformed,
     /// The size is 0 or beyond one of the heads.
     OutOfRange,
@@ -32,25 +46,141 @@ pub enum ForkError {
     Proof(ProofError),
 }
 
+impl fmt::Display for ForkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("the fork proof is malformed"),
+            Self::OutOfRange => f.write_str("the size is 0 or beyond one of the heads"),
+            Self::SameRoot => f.write_str("the two roots are equal"),
+            Self::Signature => f.write_str("a head is not signed by the log's key"),
+            Self::Proof(error) => write!(f, "a root does not lead to its head: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for ForkError {}
+
 impl<'a> ForkProof<'a> {
-    /// The longest encoding, in bytes.
-    pub const MAX_LEN: usize = 4_400;
+    /// The longest encoding, in bytes: two heads of about 2^62 leaves with 63 hashes each.
+    pub const MAX_LEN: usize = 2 * MAX_HEAD + MAX_VARINT + 2 * Hash::LEN + 2 * MAX_PROOF_FIELD;
 
-    /// Checks the proof with nothing but the log's key.
+    /// Checks the proof with nothing but the log's key: at one size there are two different roots, each
+    /// leads to its head, and both heads are signed.
+    ///
+    /// The cheap checks come first, so that made-up proofs cost no signature checks.
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<(), ForkError> {
-        let _ = vkey;
-        todo!()
+        if self.size == 0 || self.heads.iter().any(|signed| self.size > signed.head.size) {
+            return Err(ForkError::OutOfRange);
+        }
+        let [left, right] = &self.roots;
+        if left == right {
+            return Err(ForkError::SameRoot);
+        }
+        for ((SignedHead { head, .. }, root), proof) in self.heads.iter().zip(&self.roots).zip(self.proofs) {
+            verify_consistency(self.size, root, head.size, &head.root, proof).map_err(ForkError::Proof)?;
+        }
+        self.heads.iter().try_for_each(|head| head.verify(vkey)).map_err(|error| match error {
+            HeadError::Malformed => ForkError::Malformed,
+            HeadError::Signature => ForkError::Signature,
+        })
     }
 
-    /// Writes the encoding; returns its length, or `None` where `buf` is too short.
+    /// Writes the encoding; returns its length, at most [`MAX_LEN`](Self::MAX_LEN). `None` where `buf` is
+    /// too short, or where [`decode`](Self::decode) would refuse it: a size beyond 2^62, a proof of more
+    /// than 63 hashes. What `buf` holds then is of no meaning.
     pub fn encode(&self, buf: &mut [u8]) -> Option<usize> {
-        let _ = buf;
-        todo!()
+        let wire = Wire::from(self);
+        wire.is_within_limits().then_some(())?;
+        postcard::to_slice(&wire, buf).ok().map(|written| written.len())
     }
 
-    /// Reads what `encode` wrote; anything else, also another encoding of the same proof, is refused.
+    /// Reads what [`encode`](Self::encode) wrote; anything else, also another encoding of the same proof
+    /// or bytes after it, is [`ForkError::Malformed`]. The proofs are borrowed. Nothing is verified.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ForkError> {
-        let _ = bytes;
-        todo!()
+        let (wire, rest) = postcard::take_from_bytes::<Wire>(bytes).map_err(|_| ForkError::Malformed)?;
+        // postcard takes varints that are longer than they need be: those make the bytes longer than
+        // what would be written again.
+        let len = postcard::serialize_with_flavor(&wire, Size::default()).map_err(|_| ForkError::Malformed)?;
+        if !rest.is_empty() || len != bytes.len() || !wire.is_within_limits() {
+            return Err(ForkError::Malformed);
+        }
+        Self::try_from(wire)
+    }
+}
+
+/// Bytes of a varint up to 2^62: 63 bits, 7 a byte.
+const MAX_VARINT: usize = 9;
+/// Bytes of a head: size, root, signature.
+const MAX_HEAD: usize = MAX_VARINT + Hash::LEN + 64;
+/// Bytes of a proof: their number as a varint (below 2^14: two bytes), and the hashes.
+const MAX_PROOF_FIELD: usize = 2 + MAX_PROOF * Hash::LEN;
+
+/// A fork proof as it travels.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    heads: [WireHead; 2],
+    size: u64,
+    roots: [[u8; Hash::LEN]; 2],
+    #[serde(borrow)]
+    proofs: [&'a [u8]; 2],
+}
+
+/// A signed head as it travels. The signature in halves, since serde knows no arrays of 64.
+#[derive(Serialize, Deserialize)]
+struct WireHead {
+    size: u64,
+    root: [u8; Hash::LEN],
+    signature: [[u8; 32]; 2],
+}
+
+impl Wire<'_> {
+    fn is_within_limits(&self) -> bool {
+        let mut sizes = self.heads.iter().map(|head| head.size).chain([self.size]);
+        let mut lens = self.proofs.iter().map(|proof| proof.len());
+        sizes.all(|size| size <= MAX_SIZE) && lens.all(|len| len <= MAX_PROOF * Hash::LEN)
+    }
+}
+
+impl<'a> From<&ForkProof<'a>> for Wire<'a> {
+    fn from(proof: &ForkProof<'a>) -> Self {
+        Self {
+            heads: proof.heads.each_ref().map(WireHead::from),
+            size: proof.size,
+            roots: proof.roots.map(|root| *root.as_bytes()),
+            proofs: proof.proofs.map(<[_]>::as_flattened),
+        }
+    }
+}
+
+impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
+    type Error = ForkError;
+
+    fn try_from(wire: Wire<'a>) -> Result<Self, ForkError> {
+        let [(left, []), (right, [])] = wire.proofs.map(<[_]>::as_chunks) else {
+            return Err(ForkError::Malformed);
+        };
+        Ok(Self {
+            heads: wire.heads.map(SignedHead::from),
+            size: wire.size,
+            roots: wire.roots.map(Hash::from_bytes),
+            proofs: [left, right],
+        })
+    }
+}
+
+impl From<&SignedHead> for WireHead {
+    fn from(SignedHead { head, signature }: &SignedHead) -> Self {
+        let mut halves = [[0; 32]; 2];
+        halves.as_flattened_mut().copy_from_slice(signature.as_bytes());
+        Self { size: head.size, root: *head.root.as_bytes(), signature: halves }
+    }
+}
+
+impl From<WireHead> for SignedHead {
+    fn from(wire: WireHead) -> Self {
+        let mut signature = [0; 64];
+        signature.copy_from_slice(wire.signature.as_flattened());
+        let head = Head { size: wire.size, root: Hash::from_bytes(wire.root) };
+        Self { head, signature: Signature::from_bytes(signature) }
     }
 }

@@ -12,4 +12,4 @@ pub use proof::{
     ProofError, ProveError, consistency_proof_len, extend_consistency, inclusion_proof_len, prove_consistency,
     prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
-pub use tree::{Frontier, MAX_PROOF, MAX_SIZE, Position, TooLarge, stored_count};
+pub use tree::{Frontier, MAX_PROOF, MAX_SIZE, Position, TooLarge, peaks, stored_count};

@@ -1,9 +1,14 @@
 //! Signed tree heads: C2SP tlog-checkpoint and signed-note.
 //!
 //! A head travels in binary, but what is signed is the text of a checkpoint, so that any checkpoint
-//! verifier accepts it.
+//! verifier accepts it. [`SignedHead::to_note`] writes that text with its signature and [`Checkpoint`]
+//! reads it; [`TlogProof`] is the text that carries a record's inclusion proof with it (C2SP tlog-proof).
 
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+
+mod checkpoint;
+mod note;
+mod tlog_proof;
 
 use core::fmt::{self, Write};
 
@@ -12,6 +17,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::log::MAX_SIZE;
 use crate::{Hash, Identity, Name, Scheme, Vkey};
+
+pub use checkpoint::Checkpoint;
+pub use note::{MAX_NOTE, MAX_NOTE_SIGNATURES, NoteError, SignatureLine, SignatureLines};
+pub use tlog_proof::{MAX_TLOG_PROOF, TlogProof, TlogProofError, tlog_proof};
 
 /// A tree head: how many leaves, and their root. Plain data: nothing is checked until a
 /// [`SignedHead`] is.
@@ -115,6 +124,29 @@ impl SignedHead {
         }
         let text = CheckpointText::new(vkey.name(), &self.head);
         if vkey.verify(text.as_bytes(), &self.signature) { Ok(()) } else { Err(HeadError::Signature) }
+    }
+
+    /// The text form: the checkpoint, a blank line, and the signature line of `vkey`. Nothing is checked;
+    /// the note is worth what the head and its signature are.
+    ///
+    /// ```
+    /// use verisoo::{Ed25519, Head, Identity, SignedHead};
+    ///
+    /// let identity = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+    /// let signed = SignedHead::sign(&identity, Head::EMPTY);
+    /// let note = signed.to_note(identity.vkey()).to_string();
+    /// assert!(note.starts_with("example.com/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— example.com/log "));
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), identity.vkey()), Ok(signed));
+    /// # Ok::<(), verisoo::key::KeyError>(())
+    /// ```
+    pub fn to_note<'a, S: Scheme>(&'a self, vkey: &'a Vkey<S>) -> impl fmt::Display + 'a {
+        checkpoint::NoteText { signed: self, vkey }
+    }
+
+    /// Reads a checkpoint and checks that it is the log's: [`Checkpoint::parse`], then
+    /// [`Checkpoint::verify`].
+    pub fn from_note<S: Scheme>(note: &[u8], vkey: &Vkey<S>) -> Result<Self, NoteError> {
+        Checkpoint::parse(note)?.verify(vkey)
     }
 }
 

@@ -106,12 +106,18 @@ impl Replica {
         head.size != 0 && (self.complete == *head || self.covering == *head || self.unproven == *head)
     }
 
+    /// Records that a signed head covers: all that is held, but for those that the log's own writer has
+    /// not signed a head for yet.
+    pub(crate) fn provable(&self) -> u64 {
+        if self.covering.size == 0 { self.complete.size } else { self.have }
+    }
+
     /// This log's line in a status; the unproven head's signature is in the store.
     pub(crate) fn entry(&self, unproven: Option<SignedHead>) -> Entry {
         Entry {
             log: self.id,
             complete: self.complete,
-            have: self.have,
+            have: self.provable(),
             covering: some_unless_empty(self.covering),
             unproven,
             forked: self.is_forked,
@@ -123,7 +129,7 @@ impl Replica {
         Entry::digest_leaf(
             &self.id,
             &self.complete,
-            self.have,
+            self.provable(),
             some_unless_empty(self.covering).as_ref(),
             some_unless_empty(self.unproven).as_ref(),
             self.is_forked,

@@ -97,11 +97,11 @@ impl<'a> ForkProof<'a> {
     /// Reads what [`encode`](Self::encode) wrote; anything else, also another encoding of the same proof
     /// or bytes after it, is [`ForkError::Malformed`]. The proofs are borrowed. Nothing is verified.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ForkError> {
-        let (wire, rest) = postcard::take_from_bytes::<Wire>(bytes).map_err(|_| ForkError::Malformed)?;
-        // postcard takes varints that are longer than they need be: those make the bytes longer than
-        // what would be written again.
+        let wire: Wire = postcard::from_bytes(bytes).map_err(|_| ForkError::Malformed)?;
+        // postcard takes varints that are longer than they need be, and bytes after the end: either makes
+        // the bytes longer than what would be written again.
         let len = postcard::serialize_with_flavor(&wire, Size::default()).map_err(|_| ForkError::Malformed)?;
-        if !rest.is_empty() || len != bytes.len() || !wire.is_within_limits() {
+        if len != bytes.len() || !wire.is_within_limits() {
             return Err(ForkError::Malformed);
         }
         Self::try_from(wire)

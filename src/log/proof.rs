@@ -273,7 +273,7 @@ impl Path {
     }
 
     fn consistency_len(&self) -> usize {
-        self.siblings().count() + usize::from(self.start().is_some())
+        self.siblings().count().saturating_add(usize::from(self.start().is_some()))
     }
 
     /// Parts a consistency proof into the hash it starts from (`old_root` where it holds none) and the

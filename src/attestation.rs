@@ -19,7 +19,8 @@ use crate::{Identity, MAX_RECORD, Scheme, Signature, Vkey};
 #[cfg(feature = "alloc")]
 pub use envelope::{MAX_ENVELOPE, MAX_ENVELOPE_SIGNATURES, OwnedAttestation};
 
-/// A signed statement. Plain data, borrowed: nothing is checked until [`Attestation::verify`].
+/// A signed statement. Plain data, borrowed: nothing is checked until
+/// [`Attestation::verify_with`] (or `verify`, where there is an allocator).
 ///
 /// ```
 /// use verisoo::attestation::Attestation;

@@ -132,15 +132,10 @@ impl<'a> Attestation<'a> {
         if record.len() > MAX_RECORD {
             return Err(AttestationError::TooLong);
         }
-        let (encoded, rest) =
-            postcard::take_from_bytes::<Encoded<'_>>(record).map_err(|_| AttestationError::Malformed)?;
+        let encoded: Encoded<'_> = postcard::from_bytes(record).map_err(|_| AttestationError::Malformed)?;
         let attestation = Self::from(encoded);
-        // A length can be padded, but is longer then.
-        if rest.is_empty() && attestation.encoded_len() == Ok(record.len()) {
-            Ok(attestation)
-        } else {
-            Err(AttestationError::Malformed)
-        }
+        // A padded length is longer, and so is a record with something behind it.
+        if attestation.encoded_len() == Ok(record.len()) { Ok(attestation) } else { Err(AttestationError::Malformed) }
     }
 }
 

@@ -73,8 +73,8 @@ fn the_text_is_that_of_the_specification() {
 #[test]
 fn extra_data_are_carried_along() {
     let log = Log::new();
-    let long = vec![0xa5; 1_000];
-    for extra in [&b""[..], b"a", b"ab", b"abc", &long] {
+    let thousand = vec![0xa5; 1_000];
+    for extra in [&b""[..], b"a", b"ab", b"abc", &thousand] {
         let text = log.text(1, extra);
         let proof = TlogProof::parse(text.as_bytes()).unwrap();
         assert_eq!(proof.extra().is_some(), !extra.is_empty());

@@ -304,6 +304,22 @@ fn the_own_log_is_dropped_only_where_a_peer_has_acknowledged_it() {
 }
 
 #[test]
+fn a_batch_of_8_of_a_log_of_1_000_fits_into_48_hashes() {
+    // As the documentation says, wherever in the log the batch is.
+    let mut store: FixedStore<1, 64, 48, 0, 0, 0> = FixedStore::new();
+    create(&mut store, 1, Origin::Peer);
+    let mut model = Model::new(Origin::Peer);
+    for start in 0..992 {
+        // Its proof leads to a head of 10 binary digits.
+        let batch = Batch::new(&model, &[0; 8], 11);
+        assert_eq!(store.clone().commit(&id(1), &batch.commit()), Ok(()), "{start}");
+        let one = Batch::new(&model, &[0], 11);
+        store.commit(&id(1), &one.commit()).unwrap();
+        model.apply(one, 0);
+    }
+}
+
+#[test]
 fn a_fixed_store_has_room_for_one_own_log_and_so_many_others() {
     let mut store: FixedStore<2, 8, 8, 8, 8, 20> = FixedStore::new();
     create(&mut store, 1, Origin::Own);

@@ -6,7 +6,7 @@ mod slot;
 use core::fmt;
 
 use ring::Ring;
-use slot::{About, Fork, Log, LogMut, Slot};
+use slot::{Fork, Log, LogMut, Slot};
 
 use super::{
     Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, copy_to, may_become, subtree_end,
@@ -37,15 +37,16 @@ use crate::{Hash, LogId, Name};
 /// the [kept proof](Commit::proof): while it catches up, as many as its writer's log has binary digits, and
 /// one. So 48 take a batch of 8 records of a log of 1,000.
 ///
-/// The memory is `LOGS × (BYTES + 32 × HASHES) + OWN_BYTES + 32 × OWN_HASHES + FORK_BYTES`, and at most 624
-/// bytes for each of the `LOGS + 1` logs and 16 for the store; some examples:
+/// The memory, in bytes, is at most `LOGS × (BYTES + 32 × HASHES) + OWN_BYTES + 32 × OWN_HASHES + FORK_BYTES`
+/// (each of them a multiple of 8) and 616 for each of the `LOGS + 1` logs, and 16; a little less where pointers
+/// have 32 bits. Some examples:
 ///
-/// | `FixedStore<…>` | bytes at most |
+/// | `FixedStore<…>` | bytes |
 /// | --- | --- |
-/// | `<1, 512, 32, 1_024, 64, 0>` | 5,888 |
-/// | `<4, 512, 48, 2_048, 96, 1_100>` | 17,536 |
-/// | `<8, 512, 32, 2_048, 64, 1_100>` | 23,136 |
-/// | `<8, 1_024, 48, 4_096, 128, 4_400>` | 38,912 |
+/// | `<1, 512, 32, 1_024, 64, 0>` | 5,856 |
+/// | `<4, 512, 48, 2_048, 96, 1_104>` | 17,512 |
+/// | `<8, 512, 32, 2_048, 64, 1_104>` | 23,048 |
+/// | `<8, 1_024, 48, 4_096, 128, 4_400>` | 38,632 |
 ///
 /// [`FixedStore::new`] is const and leaves all of it zero, so that a static (in a cell of the user's choice)
 /// takes no flash and needs no stack to be made.
@@ -155,12 +156,11 @@ impl<
         if self.find(log).is_ok() {
             return Err(StoreError::Mismatch);
         }
-        let about = About::new(*log, *name, *key, origin);
         if origin == Origin::Own {
-            return self.own.fill(about);
+            return self.own.fill(log, name, key, origin);
         }
         let free = self.followed.iter_mut().find(|slot| slot.log().is_none());
-        free.ok_or(StoreError::Full)?.fill(about)
+        free.ok_or(StoreError::Full)?.fill(log, name, key, origin)
     }
 
     fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@
 //! `first` and `have`, so that none of the three needs room of its own.
 
 use super::{Commit, LogState, Name, Origin, RecordsRead, Ring, StoreError, StoredLog, subtree_end};
-use crate::log::{Position, stored_count};
+use crate::log::{Position, peaks, stored_count};
 use crate::record::LENGTH_LEN;
 use crate::{Hash, LogId};
 
@@ -53,7 +53,10 @@ impl<const BYTES: usize, const HASHES: usize> Slot<BYTES, HASHES> {
     }
 
     /// Puts an empty log into the slot, unless there is one.
-    pub(super) fn fill(&mut self, about: About) -> Result<(), StoreError> {
+    pub(super) fn fill(&mut self, id: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
+        let state = LogState::default();
+        let stored = StoredLog { name: *name, key: *key, origin, first: 0, bytes: 0, forked: false, state };
+        let about = About { id: *id, stored, acknowledged: 0, fork: None, proof_len: 0 };
         self.about.push(about).map_err(|_| StoreError::Full)
     }
 
@@ -65,14 +68,6 @@ impl<const BYTES: usize, const HASHES: usize> Slot<BYTES, HASHES> {
             records.clear();
             hashes.clear();
         }
-    }
-}
-
-impl About {
-    pub(super) fn new(id: LogId, name: Name, key: [u8; 32], origin: Origin) -> Self {
-        let state = LogState::default();
-        let stored = StoredLog { name, key, origin, first: 0, bytes: 0, forked: false, state };
-        Self { id, stored, acknowledged: 0, fork: None, proof_len: 0 }
     }
 }
 
@@ -136,16 +131,11 @@ impl Log<'_> {
     /// Which of the ring's hashes is that of `position`; `None` if it was dropped.
     fn hash_at(self, position: Position) -> Option<usize> {
         let first = self.about.stored.first;
-        let (level, index) = (position.level(), position.index());
-        let at = if subtree_end(position) > first {
-            // Completed by a leaf from `first` on, hence stored after all that went before.
-            u64::from(first.count_ones()) + position.stored_index() - stored_count(first)
-        } else if (first >> level) & 1 == 1 && index + 1 == first >> level {
-            // A peak; to its left are those of the higher levels.
-            u64::from((first >> level >> 1).count_ones())
-        } else {
-            return None;
-        };
+        if subtree_end(position) <= first {
+            return peaks(first)?.position(|peak| peak == position);
+        }
+        // Completed by a leaf from `first` on, hence stored after all that went before.
+        let at = u64::from(first.count_ones()) + position.stored_index() - stored_count(first);
         usize::try_from(at).ok()
     }
 
@@ -221,9 +211,8 @@ impl LogMut<'_> {
         let mut to = usize::try_from(dropped).map_err(|_| StoreError::Damaged)?;
         // The new peaks are among the hashes to be dropped and in the same order: moved to their end one
         // by one, the last (lowest) first, none is overwritten before it has moved.
-        for level in (0..u64::BITS).filter(|level| (cut.first >> level) & 1 == 1) {
-            let position = u8::try_from(level).ok().and_then(|l| Position::new(l, (cut.first >> level) - 1));
-            let peak = self.as_log().hash(position.ok_or(StoreError::Damaged)?)?;
+        for position in peaks(cut.first).ok_or(StoreError::Damaged)?.rev() {
+            let peak = self.as_log().hash(position)?;
             to = to.checked_sub(1).ok_or(StoreError::Damaged)?;
             self.hashes.set(to, *peak.as_bytes())?;
         }

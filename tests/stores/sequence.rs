@@ -1,0 +1,144 @@
+//! Random sequences of calls, made on a store and on a model of it.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use proptest::prelude::*;
+use verisoo::LogId;
+use verisoo::store::{Origin, StoreError};
+
+use crate::Subject;
+use crate::model::{Batch, Model, Wrong, check_log, check_proofs, id, name};
+
+/// One step of a random sequence.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Create(u8, Origin),
+    SetOrigin(u8, Origin),
+    Remove(u8),
+    Commit { log: u8, lens: Vec<usize>, proof: usize, wrong: Option<Wrong> },
+    Fork(u8, usize),
+    Acknowledged(u8, u64),
+}
+
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    let log = || 1_u8..=5;
+    let origin = || {
+        let others = [Origin::Peer, Origin::Pinned, Origin::Introduced(id(1))];
+        prop_oneof![2 => Just(Origin::Own), 3 => proptest::sample::select(others.to_vec())]
+    };
+    let lens = prop_oneof![
+        12 => proptest::collection::vec(0_usize..12, 0..5),
+        1 => proptest::collection::vec(40_usize..70, 1..2),
+        1 => proptest::collection::vec(0_usize..2, 10..14),
+    ];
+    let wrong = prop_oneof![9 => Just(None), 1 => proptest::sample::select(Wrong::ALL.to_vec()).prop_map(Some)];
+    let commit = (1_u8..=3, lens, 0_usize..6, wrong);
+    prop_oneof![
+        4 => (log(), origin()).prop_map(|(log, origin)| Step::Create(log, origin)),
+        1 => (log(), origin()).prop_map(|(log, origin)| Step::SetOrigin(log, origin)),
+        1 => (3_u8..=5).prop_map(Step::Remove),
+        20 => commit.prop_map(|(log, lens, proof, wrong)| Step::Commit { log, lens, proof, wrong }),
+        2 => (log(), 0_usize..70).prop_map(|(log, len)| Step::Fork(log, len)),
+        4 => (log(), 0_u64..80).prop_map(|(log, size)| Step::Acknowledged(log, size)),
+    ]
+}
+
+pub fn any_sequence_of_calls_agrees_with_a_list_of_records<S: Subject>(steps: &[Step]) {
+    let mut store = S::default();
+    let mut models: BTreeMap<LogId, Model> = BTreeMap::new();
+    for step in steps {
+        let before = store.clone();
+        let result = take::<S>(step, &mut store, &mut models);
+        if result.is_err() {
+            assert_eq!(store, before);
+        }
+        let mut after = None;
+        for (log, model) in &models {
+            assert_eq!(store.next_log(after), Ok(Some(*log)));
+            check_log(&mut store, *log, model);
+            after = Some(log);
+        }
+        assert_eq!(store.next_log(after), Ok(None));
+    }
+    for (log, model) in &models {
+        check_proofs(&mut store, *log, model);
+    }
+}
+
+/// Takes a step with the store and with the model, and compares the results.
+fn take<S: Subject>(step: &Step, store: &mut S, models: &mut BTreeMap<LogId, Model>) -> Result<(), StoreError> {
+    let own = |model: &&Model| model.origin == Origin::Own;
+    let (result, expected) = match step {
+        Step::Create(log, origin) => {
+            let (owns, others) = (models.values().filter(own).count(), models.values().filter(|m| !own(m)).count());
+            let full = if *origin == Origin::Own { owns == 1 } else { Some(others) == S::LOGS };
+            let full = S::LOGS.is_some() && full;
+            let expected = match models.entry(id(*log)) {
+                Entry::Occupied(_) => Err(StoreError::Mismatch),
+                Entry::Vacant(_) if full => Err(StoreError::Full),
+                Entry::Vacant(entry) => {
+                    entry.insert(Model::new(*origin));
+                    Ok(())
+                }
+            };
+            (store.create(&id(*log), &name(), &[1; 32], *origin), expected)
+        }
+        Step::Remove(log) => {
+            models.remove(&id(*log));
+            (store.remove(&id(*log)), Ok(()))
+        }
+        Step::Acknowledged(log, size) => {
+            if let Some(model) = models.get_mut(&id(*log)).filter(|model| own(&&**model)) {
+                model.acknowledged = model.acknowledged.max(*size);
+            }
+            (store.acknowledged(&id(*log), *size), Ok(()))
+        }
+        Step::SetOrigin(log, origin) => {
+            let expected = match models.get_mut(&id(*log)) {
+                None => Err(StoreError::UnknownLog),
+                Some(model) if (model.origin == Origin::Own) != (*origin == Origin::Own) => Err(StoreError::Mismatch),
+                Some(model) => {
+                    model.origin = *origin;
+                    Ok(())
+                }
+            };
+            (store.set_origin(&id(*log), *origin), expected)
+        }
+        Step::Fork(log, len) => {
+            let taken: usize = models.values().filter_map(|model| model.fork.as_ref()).map(Vec::len).sum();
+            let proof = vec![*log; *len];
+            let expected = match models.get_mut(&id(*log)) {
+                None => Err(StoreError::UnknownLog),
+                Some(model) if model.fork.is_none() && taken + len > S::FORK_BYTES => Err(StoreError::Full),
+                Some(model) => {
+                    model.fork.get_or_insert(proof.clone());
+                    Ok(())
+                }
+            };
+            (store.put_fork(&id(*log), &proof), expected)
+        }
+        Step::Commit { log, lens, proof, wrong } => {
+            let unknown = Model::new(Origin::Peer);
+            let mut batch = Batch::new(models.get(&id(*log)).unwrap_or(&unknown), lens, *proof);
+            if let Some(wrong) = wrong {
+                batch.spoil(*wrong);
+            }
+            let result = store.commit(&id(*log), &batch.commit());
+            let expected = match models.get_mut(&id(*log)) {
+                None => Err(StoreError::UnknownLog),
+                Some(_) if wrong.is_some() => Err(StoreError::Mismatch),
+                Some(model) => match model.first_after(&batch, S::room(model.origin == Origin::Own)) {
+                    None => Err(StoreError::Full),
+                    Some(first) => {
+                        model.apply(batch, first);
+                        Ok(())
+                    }
+                },
+            };
+            (result, expected)
+        }
+    };
+    assert_eq!(result, expected, "{step:?}");
+    result
+}

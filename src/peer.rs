@@ -74,18 +74,24 @@ pub(crate) struct Compared {
     pub(crate) theirs: Hash,
 }
 
-/// A comparison under way: the digests it began with and how far it has come.
+/// A comparison under way, page by page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Walk {
-    pub(crate) digests: Compared,
-    pub(crate) after: LogId,
+    /// Our digest when it began.
+    pub(crate) ours: Hash,
+    /// The peer's digest, once it has answered.
+    pub(crate) theirs: Option<Hash>,
+    /// The last log compared.
+    pub(crate) after: Option<LogId>,
+    /// Logs compared.
+    pub(crate) entries: usize,
     /// Something found could not be remembered, so the comparison will not count.
     pub(crate) is_partial: bool,
 }
 
 /// One peer. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Peer<S> {
+pub struct Peer<S: Scheme> {
     pub(crate) id: PeerId,
     pub(crate) vkey: Vkey<S>,
     /// The id of its key, and of the log it writes.
@@ -111,8 +117,8 @@ pub struct Peer<S> {
     pub(crate) has_answered: bool,
     /// The last log considered for offering, in order of change.
     pub(crate) offered: u32,
-    /// How long after a change this peer is offered others' heads.
-    pub(crate) offer_delay: Duration,
+    /// When this peer is offered what has changed; `None` while there is nothing to offer.
+    pub(crate) offer_at: Option<Instant>,
     pub(crate) sync: Option<Sync>,
     /// Logs found behind in the sync under way.
     pub(crate) sync_logs: u32,
@@ -128,7 +134,7 @@ pub(crate) struct Notes {
     pub(crate) health: bool,
     pub(crate) pushed: Option<(LogId, PushOutcome)>,
     pub(crate) quota: bool,
-    /// The quota's notice has been given, and not again while it stays full.
+    /// The quota's notice has been given in this round.
     pub(crate) quota_told: bool,
 }
 
@@ -167,7 +173,7 @@ impl<S: Scheme> Peer<S> {
             acknowledged: None,
             has_answered: false,
             offered: newest,
-            offer_delay: Duration::ZERO,
+            offer_at: None,
             sync: None,
             sync_logs: 0,
             introduced_logs: 0,

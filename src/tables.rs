@@ -6,9 +6,9 @@ use core::hash::Hash as StdHash;
 use core::marker::PhantomData;
 
 use crate::key::{Ed25519, Scheme};
+use crate::log::Hash;
 use crate::node::{Outstanding, Replica, View};
 use crate::peer::Peer;
-use crate::log::Hash;
 
 /// A growable array, or one with a fixed capacity.
 pub trait List<T>: Clone + Debug + Default + PartialEq + Eq + StdHash {

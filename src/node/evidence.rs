@@ -83,9 +83,10 @@ impl<T: Tables> Node<T> {
             }
             return Ok(Observed::Consistent);
         }
-        let rival = [stored.state.covering, stored.state.unproven].into_iter().flatten().find(|known| {
-            known.head.size == size && known.head.root != signed.head.root
-        });
+        let rival = [stored.state.covering, stored.state.unproven]
+            .into_iter()
+            .flatten()
+            .find(|known| known.head.size == size && known.head.root != signed.head.root);
         if rival.is_some() && self.prove_fork(store, slot, vkey, stored, size, &their_side)? {
             return Ok(Observed::Forked);
         }

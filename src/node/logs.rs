@@ -202,7 +202,11 @@ impl<T: Tables> Node<T> {
         let (origin, has_new_head) = (replica.origin, replica.complete != before);
         if has_new_head {
             replica.source = source;
-            self.touch(slot);
+            if replica.is_own() {
+                self.owe_all();
+            } else {
+                self.touch(slot);
+            }
         }
         if let Origin::Introduced(by) = origin
             && let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by)
@@ -215,9 +219,6 @@ impl<T: Tables> Node<T> {
 
     /// A log's complete head, or whether it is forked, changed: peers are to be offered it.
     pub(super) fn touch(&mut self, slot: u32) {
-        if let Some(replica) = self.replicas.get_mut(slot) {
-            replica.changed_at = self.clock.now;
-        }
         let cursors = self.peers.as_mut_slice().iter_mut().map(|peer| &mut peer.offered);
         self.replicas.touch(slot, cursors);
     }
@@ -310,7 +311,11 @@ impl<T: Tables> Node<T> {
     }
 
     /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(&self, store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn key_of(
+        &self,
+        store: &mut dyn Store,
+        log: &LogId,
+    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
@@ -350,7 +355,7 @@ pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<H
 pub(super) fn read_error(error: crate::log::ProveError<StoreError>) -> StoreError {
     match error {
         crate::log::ProveError::Read(error) => error,
-        crate::log::ProveError::OutOfRange => StoreError::Damaged,
+        crate::log::ProveError::OutOfRange | crate::log::ProveError::WrongLength => StoreError::Damaged,
     }
 }
 

@@ -5,6 +5,7 @@
 //! that, so that newer state replaces older before it was sent and memory is bounded by the tables.
 //! Everything from outside is judged before anything changes.
 
+mod batch;
 mod command;
 mod config;
 mod encode;
@@ -44,7 +45,7 @@ use command::Fault as PeerFault;
 use recover::Mode;
 use replica::{Note, Replicas};
 use request::Asked;
-use view::{Due, ViewTable};
+use view::ViewTable;
 
 #[cfg(feature = "alloc")]
 type DefaultTables = crate::tables::Heap;
@@ -208,7 +209,6 @@ impl<T: Tables> Node<T> {
         let id = PeerId::new(self.next_peer);
         let mut peer = Peer::new(id, vkey, self.replicas.newest());
         (peer.introduced_logs, peer.introduced_bytes) = self.introduced_by(&node);
-        peer.offer_delay = self.rng.jitter(self.config.relay_delay);
         self.peers.push(peer).map_err(|_| Error::TooManyPeers)?;
         self.next_peer += 1;
         self.cache.idle_until = None;
@@ -407,9 +407,7 @@ impl<T: Tables> Node<T> {
                 consider(self.next_round);
             }
             for peer in self.peers.as_slice() {
-                if let Some(replica) = self.replicas.changed_after(peer.offered).and_then(|slot| self.replicas.get(slot)) {
-                    consider(replica.changed_at + peer.offer_delay);
-                }
+                peer.offer_at.into_iter().for_each(&mut consider);
             }
             for view in self.views.as_slice() {
                 consider(view.retry_at);

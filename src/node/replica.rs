@@ -28,8 +28,6 @@ pub struct Replica {
     pub(crate) bytes: u64,
     /// Who sent the complete head, and so need not be offered it.
     pub(crate) source: Option<PeerId>,
-    /// When the complete head, or whether it is forked, changed last.
-    pub(crate) changed_at: Instant,
     /// When the unproven head came, or progress was last made.
     pub(crate) progress_at: Instant,
     /// Nothing more is fetched before this moment: the store failed.
@@ -67,7 +65,6 @@ impl Replica {
             unproven: Head::EMPTY,
             bytes: 0,
             source: None,
-            changed_at: Instant::ZERO,
             progress_at: Instant::ZERO,
             blocked_until: Instant::ZERO,
             is_forked: false,
@@ -87,6 +84,12 @@ impl Replica {
         replica.bytes = stored.bytes;
         replica.is_forked = stored.forked;
         replica
+    }
+
+    /// Takes over what another replica of the same log knows, keeping this one's place in the table.
+    pub(crate) fn take_over(&mut self, loaded: &Self) {
+        let Self { notes, noted, older, newer, .. } = *self;
+        *self = Self { notes, noted, older, newer, ..loaded.clone() };
     }
 
     pub(crate) fn is_own(&self) -> bool {
@@ -344,7 +347,9 @@ impl<T: Tables> Replicas<T> {
     }
 
     fn take_note_links(&mut self, slot: u32) {
-        let Some(next) = self.get(slot).filter(|replica| replica.notes != 0).map(|replica| replica.noted) else { return };
+        let Some(next) = self.get(slot).filter(|replica| replica.notes != 0).map(|replica| replica.noted) else {
+            return;
+        };
         if self.noted == slot {
             self.noted = next;
             return;

@@ -6,13 +6,13 @@ use super::replica::{Note, Replica};
 use super::request::{Asked, Outstanding};
 use super::view::{Due, View, ViewTable};
 use super::{Command, Fault, Node, Notice, PushOutcome, SyncError, SyncReport};
+use crate::LogId;
 use crate::error::Error;
 use crate::key::{Name, Vkey};
 use crate::peer::{Kind, PeerId, Sync};
 use crate::store::{Origin, Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{BYTES_PER_RECORD, Batch, Refusal, RequestId};
-use crate::LogId;
 
 /// Requests outstanding to one peer at one time, a status aside.
 const PER_PEER: usize = 16;
@@ -66,7 +66,8 @@ impl<T: Tables> Node<T> {
         }
         if due == Due::Compare {
             self.compare(store, at, &view)?;
-            let due = self.views.as_slice().get(at).map_or(Due::Nothing, |view| view.due(self.replicas.find(&view.log)));
+            let due =
+                self.views.as_slice().get(at).map_or(Due::Nothing, |view| view.due(self.replicas.find(&view.log)));
             return if due == Due::Compare { Ok(None) } else { self.act(store, at, due) };
         }
         let is_reachable = self.peer_ref(view.peer).is_some_and(|peer| {
@@ -373,10 +374,19 @@ impl<T: Tables> Node<T> {
             view.sync = None;
             let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
             let (peer, log) = (view.peer, view.log);
-            Some(SyncReport { peer, log, received: sync.received, before: sync.before, after, theirs: sync.theirs, error })
+            Some(SyncReport {
+                peer,
+                log,
+                received: sync.received,
+                before: sync.before,
+                after,
+                theirs: sync.theirs,
+                error,
+            })
         });
         if let Some(report) = ended {
-            self.views.retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
+            self.views
+                .retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
             return Some(Notice::Synced(report));
         }
         let views = &self.views;

@@ -1,8 +1,8 @@
 //! What a peer has of a log, by its own signed word, remembered only while it differs from what we have;
 //! and what follows from the difference.
 
+use super::SyncError;
 use super::replica::Replica;
-use super::{PushOutcome, SyncError};
 use crate::peer::PeerId;
 use crate::tables::List;
 use crate::wire::Entry;
@@ -26,6 +26,10 @@ pub struct View {
     pub(crate) sent_batch: bool,
     /// It is to be pushed to: its word moves with our pushes, or did not move by itself.
     pub(crate) is_owed: bool,
+    /// Records it held when its status last showed it behind.
+    pub(crate) was_behind: Option<u64>,
+    /// It was in the listing that is being compared.
+    pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
     pub(crate) failures: u8,
     pub(crate) retry_at: Instant,
@@ -77,6 +81,8 @@ impl View {
             disputed: 0,
             sent_batch: false,
             is_owed: false,
+            was_behind: None,
+            is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,
             sync: None,
@@ -178,8 +184,3 @@ pub(crate) trait ViewTable: List<View> {
 }
 
 impl<L: List<View>> ViewTable for L {}
-
-/// What became of a push, as the peer's answer or its absence says.
-pub(crate) fn outcome_of_refusal(refusal: Option<crate::wire::Refusal>) -> PushOutcome {
-    if refusal.is_some() { PushOutcome::Refused } else { PushOutcome::Failed }
-}

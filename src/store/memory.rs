@@ -6,9 +6,10 @@ use core::fmt;
 use core::ops::Bound;
 
 use super::{
-    Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, copy_to, may_become, subtree_end,
+    Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, check_truncation, copy_to,
+    may_become, subtree_end,
 };
-use crate::log::Position;
+use crate::log::{Position, stored_count};
 use crate::record::LENGTH_LEN;
 use crate::{Hash, LogId, Name, Records};
 
@@ -141,6 +142,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        let held = self.find(log)?;
+        check_truncation(&held.about, size)?;
+        let before = held.bytes();
+        let log = self.find_mut(log)?;
+        log.truncate(size)?;
+        let after = log.bytes();
+        self.bytes = self.bytes.saturating_sub(before.saturating_sub(after));
+        Ok(())
+    }
+
     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
         let log = self.find(log)?;
         if start > end || end > log.about.state.have {
@@ -233,6 +245,20 @@ impl Log {
     fn records_from(&self, index: u64) -> Option<Records<'_>> {
         let start = self.starts.get(usize::try_from(index / Self::STRIDE).ok()?)?;
         Records::new(self.records.get(*start..)?).skip(index % Self::STRIDE).ok()
+    }
+
+    /// Shortens the log to a size that was checked.
+    fn truncate(&mut self, size: u64) -> Result<(), StoreError> {
+        let all = self.records.len();
+        let rest = if size < self.about.state.have { self.records_from(size) } else { Some(Records::default()) };
+        let kept = all - rest.ok_or(StoreError::Damaged)?.as_bytes().len();
+        self.records.truncate(kept);
+        self.starts.truncate(usize::try_from(size.div_ceil(Self::STRIDE)).unwrap_or(usize::MAX));
+        self.hashes.truncate(usize::try_from(stored_count(size)).unwrap_or(usize::MAX));
+        self.proof.clear();
+        self.about.bytes = len(&self.records);
+        self.about.state.have = size;
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {

@@ -192,6 +192,12 @@ pub trait Store {
     /// room.
     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError>;
 
+    /// Shortens a log to its first `size` records, with their hashes; `have` becomes `size` and the rest of
+    /// the state stays. Only ever called on the node's own log, before anything else, for records that no
+    /// signed head covers. [`StoreError::Mismatch`] where `size` is beyond what is held or below the
+    /// complete head, or where there is a covering head.
+    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError>;
+
     /// Writes records from `start`, framed, into `buf`: as many whole ones before `end` as fit. A `count`
     /// of 0 with `start < end` says that the first does not fit. [`StoreError::Mismatch`] where `end` is
     /// beyond what is held or before `start`, otherwise [`StoreError::Dropped`] where `start` is before
@@ -242,6 +248,14 @@ fn subtree_end(position: Position) -> u64 {
 /// Whether a log may change its origin so: whose log it is stays.
 fn may_become(from: Origin, to: Origin) -> bool {
     (from == Origin::Own) == (to == Origin::Own)
+}
+
+/// Whether a log may be shortened to `size` records: only those go that no signed head covers.
+fn check_truncation(stored: &StoredLog, size: u64) -> Result<(), StoreError> {
+    let LogState { have, complete, covering, .. } = stored.state;
+    let signed = complete.map_or(0, |complete| complete.head.size);
+    let fits = size <= have && size >= signed.max(stored.first) && covering.is_none();
+    if fits { Ok(()) } else { Err(StoreError::Mismatch) }
 }
 
 /// Copies `from` into the front of `buf`; its length.

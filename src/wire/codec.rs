@@ -38,19 +38,37 @@ pub(crate) struct Writer<'b> {
     len: usize,
 }
 
-/// Bytes of the longest length prefix: a varint below 2^28.
-const LENGTH_PREFIX: usize = 4;
-
 impl<'b> Writer<'b> {
+    /// Bytes of the longest length prefix: a varint below 2^28.
+    pub(crate) const LENGTH_PREFIX: usize = 4;
+
     pub(crate) fn new(buf: &'b mut [u8]) -> Self {
         Self { buf, len: 0 }
     }
 
-    /// Appends a value; `None` (and the buffer is of no more use) where it does not fit.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends a value; `None`, and nothing is appended, where it does not fit.
     pub(crate) fn put<T: Serialize>(&mut self, value: &T) -> Option<()> {
         let written = postcard::to_slice(value, self.buf.get_mut(self.len..)?).ok()?.len();
         self.len = self.len.checked_add(written)?;
         Some(())
+    }
+
+    /// Takes back the last byte: the length of the empty byte string that ends the value just written, so
+    /// that the string can be written in place.
+    pub(crate) fn reopen(&mut self) -> Option<()> {
+        self.len = self.len.checked_sub(1)?;
+        Some(())
+    }
+
+    /// Overwrites a byte written before.
+    pub(crate) fn set(&mut self, at: usize, byte: u8) {
+        if let Some(slot) = self.buf.get_mut(..self.len).and_then(|written| written.get_mut(at)) {
+            *slot = byte;
+        }
     }
 
     /// Appends a byte string that `fill` writes in place: it is given what is left of the buffer and
@@ -59,36 +77,34 @@ impl<'b> Writer<'b> {
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Option<()>, E> {
-        let Some(rest) = self.buf.get_mut(self.len..) else { return Ok(None) };
-        let Some(body) = rest.get_mut(LENGTH_PREFIX..) else { return Ok(None) };
-        let written = fill(body)?;
-        Ok(self.prefix_length(written))
+        let Some(from) = self.len.checked_add(Self::LENGTH_PREFIX) else { return Ok(None) };
+        let Some(room) = self.buf.get_mut(from..) else { return Ok(None) };
+        let len = fill(room)?;
+        Ok(self.put_bytes_from(from, len))
     }
 
-    /// Puts the length in front of the `written` bytes that lie [`LENGTH_PREFIX`] further on, and closes
-    /// the gap.
-    fn prefix_length(&mut self, written: usize) -> Option<()> {
-        let mut prefix = [0; LENGTH_PREFIX];
-        let prefix = postcard::to_slice(&u32::try_from(written).ok()?, &mut prefix).ok()?;
-        let rest = self.buf.get_mut(self.len..)?;
-        let end = LENGTH_PREFIX.checked_add(written)?;
-        if end > rest.len() {
+    /// Appends a byte string that lies further on in the buffer already, `len` bytes at `from`.
+    pub(crate) fn put_bytes_from(&mut self, from: usize, len: usize) -> Option<()> {
+        let mut prefix = [0; Self::LENGTH_PREFIX];
+        let prefix = postcard::to_slice(&u32::try_from(len).ok()?, &mut prefix).ok()?;
+        let start = self.len.checked_add(prefix.len())?;
+        let end = from.checked_add(len)?;
+        if start > from || end > self.buf.len() {
             return None;
         }
-        rest.copy_within(LENGTH_PREFIX..end, prefix.len());
-        rest.get_mut(..prefix.len())?.copy_from_slice(prefix);
-        self.len = self.len.checked_add(prefix.len())?.checked_add(written)?;
+        self.buf.copy_within(from..end, start);
+        self.buf.get_mut(self.len..start)?.copy_from_slice(prefix);
+        self.len = start.checked_add(len)?;
         Some(())
     }
 
-    /// Room left.
-    pub(crate) fn remaining(&self) -> usize {
-        self.buf.len().saturating_sub(self.len)
+    pub(crate) fn finish(self) -> &'b [u8] {
+        self.finish_mut()
     }
 
-    pub(crate) fn finish(self) -> &'b [u8] {
+    pub(crate) fn finish_mut(self) -> &'b mut [u8] {
         let Self { buf, len } = self;
-        buf.get(..len).unwrap_or_default()
+        buf.get_mut(..len).unwrap_or_default()
     }
 }
 

@@ -9,7 +9,8 @@ use ring::Ring;
 use slot::{Fork, Log, LogMut, Slot};
 
 use super::{
-    Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, copy_to, may_become, subtree_end,
+    Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, check_truncation, copy_to,
+    may_become, subtree_end,
 };
 use crate::log::Position;
 use crate::{Hash, LogId, Name};
@@ -184,6 +185,10 @@ impl<
 
     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
         self.find_mut(log)?.commit(commit)
+    }
+
+    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        self.find_mut(log)?.truncate(size)
     }
 
     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {

@@ -5,7 +5,7 @@
 //! hashes from `first` on in post-order, and the kept proof. How many hashes are which follows from
 //! `first` and `have`, so that none of the three needs room of its own.
 
-use super::{Commit, LogState, Name, Origin, RecordsRead, Ring, StoreError, StoredLog, subtree_end};
+use super::{Commit, LogState, Name, Origin, RecordsRead, Ring, StoreError, StoredLog, check_truncation, subtree_end};
 use crate::log::{Position, peaks, stored_count};
 use crate::record::LENGTH_LEN;
 use crate::{Hash, LogId};
@@ -173,6 +173,24 @@ impl LogMut<'_> {
         self.about.proof_len = commit.proof.len();
         self.about.stored.bytes = self.records.len() as u64;
         self.about.stored.state = commit.state;
+        Ok(())
+    }
+
+    /// See [`Store::truncate`](super::Store::truncate).
+    pub(super) fn truncate(&mut self, size: u64) -> Result<(), StoreError> {
+        let StoredLog { first, state, .. } = self.about.stored;
+        check_truncation(&self.about.stored, size)?;
+        let mut kept = 0;
+        for _ in first..size {
+            kept += self.as_log().framed_len(kept)?;
+        }
+        let dropped = stored_count(state.have) - stored_count(size);
+        let dropped = usize::try_from(dropped).map_err(|_| StoreError::Damaged)?;
+        self.hashes.drop_back(self.about.proof_len + dropped);
+        self.about.proof_len = 0;
+        self.records.drop_back(self.records.len() - kept);
+        self.about.stored.bytes = self.records.len() as u64;
+        self.about.stored.state.have = size;
         Ok(())
     }
 

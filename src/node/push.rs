@@ -1,0 +1,257 @@
+//! Pushing: a new head of our own with records, at once; another's head as an offer, after a while; fork
+//! proofs; and records to a peer that is behind and does not come for them.
+
+use super::replica::Replica;
+use super::request::Asked;
+use super::view::{Due, View, ViewTable};
+use super::{Command, Fault, Node, PushOutcome};
+use crate::peer::{Kind, PeerId};
+use crate::rng::mix;
+use crate::store::{Store, StoreError};
+use crate::tables::{List, Tables};
+use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
+use crate::{Head, Instant, LogId};
+
+impl<T: Tables> Node<T> {
+    /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
+    /// changed again before the peer was told is told once.
+    pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+        for at in 0..self.peers.as_slice().len() {
+            while let Some((peer, slot)) = self.next_change(at) {
+                let command = self.offer(store, &peer, slot)?;
+                // Only now, so that a store that is not ready costs nothing but the wait.
+                if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
+                    peer.offered = slot;
+                }
+                if command.is_some() {
+                    return Ok(command);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The peer at `at` and the next change it is to be told of, if its time has come.
+    fn next_change(&mut self, at: usize) -> Option<(Offered, u32)> {
+        let peer = self.peers.as_mut_slice().get_mut(at)?;
+        let Some(slot) = self.replicas.changed_after(peer.offered) else {
+            peer.offer_at = None;
+            return None;
+        };
+        // The delay runs from the first change not told yet, so that a log that never rests is told of too.
+        let (now, rng, delay) = (self.clock.now, &mut self.rng, self.config.relay_delay);
+        let offer_at = *peer.offer_at.get_or_insert_with(|| now + rng.jitter(delay));
+        let offered = Offered { id: peer.id, node: peer.node, is_healthy: peer.is_healthy() };
+        (offer_at <= now).then_some((offered, slot))
+    }
+
+    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Option<Command>, StoreError> {
+        let Some(replica) = self.replicas.get(slot) else { return Ok(None) };
+        if !peer.is_healthy || replica.is_damaged {
+            return Ok(None);
+        }
+        let (log, size) = (replica.id, replica.complete.size);
+        if replica.is_forked {
+            let is_known = self.views.of(&log, peer.id).is_some_and(|view| view.is_forked);
+            return if is_known { Ok(None) } else { self.push_fork(store, peer.id, log) };
+        }
+        let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
+        if size == 0 || is_source || !self.is_chosen(replica, peer.id) || self.is_known_to_have(replica, peer.id) {
+            return Ok(None);
+        }
+        self.push(store, peer.id, log, size)
+    }
+
+    /// Whether a peer is among the `fanout` that are told of a change: drawn by a hash over the change, so
+    /// that nothing needs to be remembered.
+    fn is_chosen(&self, replica: &Replica, peer: PeerId) -> bool {
+        let others = self.peers.as_slice().iter().filter(|peer| peer.is_healthy()).count();
+        if others <= self.config.fanout {
+            return true;
+        }
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&replica.complete.root.as_bytes()[..8]);
+        let draw = mix(u64::from_le_bytes(seed) ^ mix(u64::from(peer.get()) ^ self.rng_salt()));
+        let share = (u128::from(draw) * others as u128) >> 64;
+        share < self.config.fanout as u128
+    }
+
+    fn rng_salt(&self) -> u64 {
+        let mut salt = [0; 8];
+        salt.copy_from_slice(&self.secret.as_bytes()[8..16]);
+        u64::from_le_bytes(salt)
+    }
+
+    fn is_known_to_have(&self, replica: &Replica, peer: PeerId) -> bool {
+        self.views.of(&replica.id, peer).is_some_and(|view| view.have >= replica.complete.size)
+    }
+
+    /// Our own log has a new head, and is pushed at once.
+    pub(super) fn owe_all(&mut self) {
+        for at in 0..self.peers.as_slice().len() {
+            let Some((peer, is_healthy)) = self.peers.as_slice().get(at).map(|peer| (peer.id, peer.is_healthy()))
+            else {
+                return;
+            };
+            let is_chosen = self.replicas.find(&self.own).is_some_and(|own| self.is_chosen(own, peer));
+            if is_healthy && is_chosen {
+                self.owe(peer);
+            }
+        }
+    }
+
+    /// A peer is to have our newest head: remembered as a difference with it, worked off as the peer's
+    /// word advances.
+    fn owe(&mut self, peer: PeerId) {
+        let Some(have) = self.peer_ref(peer).and_then(|peer| peer.acknowledged) else { return };
+        let (own, limit) = (self.own, self.view_limit());
+        let at = match self.views.find(&own, peer) {
+            Ok(at) => at,
+            Err(at) if self.views.as_slice().len() < limit => {
+                let entry =
+                    Entry { log: own, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
+                let mut view = View::new(peer, &entry);
+                view.is_compared = true;
+                if self.views.insert(at, view).is_err() {
+                    return;
+                }
+                at
+            }
+            // No room to remember it: a round will repair it.
+            Err(_) => return,
+        };
+        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+            view.is_owed = true;
+            view.retry_at = Instant::ZERO;
+        }
+    }
+
+    pub(super) fn view_limit(&self) -> usize {
+        self.config.max_views.min(self.views.capacity_limit())
+    }
+
+    /// Pushes records to a peer that is behind, from where it is.
+    pub(super) fn push_records(&mut self, store: &mut dyn Store, view: &View) -> Result<Option<Command>, StoreError> {
+        let size = self.replicas.find(&view.log).map_or(0, |replica| replica.complete.size);
+        self.push(store, view.peer, view.log, view.have.min(size))
+    }
+
+    fn push(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        log: LogId,
+        start: u64,
+    ) -> Result<Option<Command>, StoreError> {
+        let is_outstanding = self.is_outstanding(|request| {
+            request.peer == peer && matches!(request.asked, Asked::Push { log: pushed, .. } if pushed == log)
+        });
+        if is_outstanding {
+            return Ok(None);
+        }
+        // Nothing leaves that is not durable.
+        self.settle(store)?;
+        let request = self.ask(peer, Asked::Push { log, start });
+        Ok(request.map(|request| Command::Push { peer, request, log, start }))
+    }
+
+    pub(super) fn push_fork(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        log: LogId,
+    ) -> Result<Option<Command>, StoreError> {
+        self.settle(store)?;
+        let request = self.ask(peer, Asked::PushFork { log });
+        Ok(request.map(|request| Command::PushFork { peer, request, log }))
+    }
+
+    /// A push was answered: the peer's signed word on what it has of the log now.
+    pub(super) fn on_push_word(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        request: RequestId,
+        word: &Signed<'_>,
+    ) -> Result<(), StoreError> {
+        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+        let text = signed_text(SignedContext::Push, &known.node, &self.own, &self.nonce(request), word.body);
+        if !known.vkey.verify(&text, &word.signature) {
+            self.fail(at, super::SyncError::Failed);
+            return Ok(());
+        }
+        let Some(word) = PushWord::decode(word.body).ok().filter(|word| word.log == log) else {
+            self.fault(at, Fault::Malformed, true);
+            return Ok(());
+        };
+        if log == self.own {
+            self.acknowledged(store, peer, word.have)?;
+        }
+        self.answered(at, Kind::Push);
+        self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
+        let PushWord { complete, have, .. } = word;
+        let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
+        // Pushing goes on as long as it gets the peer further.
+        let owed = have > start;
+        self.heard(peer, &entry, |view| view.is_owed = owed);
+        Ok(())
+    }
+
+    /// A peer's own word says that it holds the first `size` records of our log.
+    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) -> Result<(), StoreError> {
+        let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
+        // Only what we signed can have been taken.
+        let size = size.min(complete);
+        match store.acknowledged(&own, size) {
+            Ok(()) | Err(StoreError::UnknownLog) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.acknowledged = Some(size);
+        }
+        Ok(())
+    }
+
+    /// A peer said what it has of one followed log: remembered where it differs, forgotten where not.
+    /// `false` where it differs and there is no room to remember it.
+    pub(super) fn heard(&mut self, peer: PeerId, entry: &Entry, mark: impl FnOnce(&mut View)) -> bool {
+        let mut heard = View::new(peer, entry);
+        heard.is_listed = true;
+        match self.views.find(&entry.log, peer) {
+            Ok(at) => {
+                if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+                    view.update(entry);
+                    view.is_listed = true;
+                    mark(view);
+                }
+                true
+            }
+            Err(_) if heard.due(self.replicas.find(&entry.log)) == Due::Nothing => true,
+            Err(_) if self.views.as_slice().len() >= self.view_limit() => false,
+            Err(at) => {
+                mark(&mut heard);
+                self.views.insert(at, heard).is_ok()
+            }
+        }
+    }
+
+    pub(super) fn push_ended(&mut self, peer: PeerId, log: LogId, outcome: PushOutcome) {
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.notes.pushed = Some((log, outcome));
+        }
+        let (now, pause) = (self.clock.now, self.config.interval / 16);
+        if !matches!(outcome, PushOutcome::Accepted { .. })
+            && let Some(view) = self.views.of_mut(&log, peer)
+        {
+            view.failed(now, pause);
+        }
+    }
+}
+
+/// The peer that a change is offered to.
+struct Offered {
+    id: PeerId,
+    node: LogId,
+    is_healthy: bool,
+}

@@ -1,0 +1,157 @@
+//! Starting on a log that exists: from a store that holds all of it, or, where that cannot be known, by
+//! taking it back from the peers before anything is signed. Nobody signs twice.
+
+use super::replica::Replica;
+use super::{Config, Node};
+use crate::Instant;
+use crate::error::Error;
+use crate::key::Identity;
+use crate::store::{Origin, Store, StoreError};
+use crate::tables::{List, Tables};
+
+/// How a node whose log exists is to be started; the operator knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// The store is the very one the node wrote to last, and lost nothing: writing goes on from there.
+    Resume,
+    /// Anything else: an empty disk, a backup, a copy, or doubt. The node reads and serves, and writes only
+    /// when enough peers have said what they know of its log and it has been taken back from them.
+    Recover(Answers),
+}
+
+/// Which peers must have answered before a recovering node may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answers {
+    /// All that are configured, at least one.
+    All,
+    /// This many, at least one: the operator takes it on himself that no other peer knows more.
+    AtLeast(u16),
+}
+
+/// Whether the node may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    Writing,
+    Recovering(Recovery),
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Recovery {
+    answers: Answers,
+    /// The size of the largest head met that the node's own key signed.
+    pub(super) target: u64,
+}
+
+impl<T: Tables> Node<T> {
+    /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards.
+    ///
+    /// When recovering, records of its own that no signed head covers are dropped: nobody was ever shown
+    /// them.
+    ///
+    /// Errors: [`Error::TooManyLogs`] where the store holds more logs than the node has room for;
+    /// [`Error::Store`], with [`StoreError::Damaged`] where a log's key does not have its id.
+    pub fn open(
+        identity: Identity<T::Scheme>,
+        config: Config,
+        seed: [u8; 32],
+        now: Instant,
+        store: &mut dyn Store,
+        start: Start,
+    ) -> Result<Self, Error> {
+        let mode = match start {
+            Start::Resume => Mode::Writing,
+            Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
+        };
+        let mut node = Self::with_mode(identity, config, seed, now, mode);
+        node.load_own(store)?;
+        let mut after = None;
+        while let Some(log) = store.next_log(after.as_ref())? {
+            after = Some(log);
+            if log != node.own {
+                node.load(store, &log)?;
+            }
+        }
+        Ok(node)
+    }
+
+    fn load_own(&mut self, store: &mut dyn Store) -> Result<(), Error> {
+        let own = self.own;
+        let is_recovering = self.is_recovering();
+        if store.log(&own)?.is_none() {
+            let vkey = self.identity.vkey();
+            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
+            self.is_unsynced = true;
+        }
+        let mut stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
+        let signed = stored.state.complete.map_or(0, |complete| complete.head.size);
+        if is_recovering && stored.state.covering.is_none() && stored.state.have > signed {
+            store.truncate(&own, signed)?;
+            self.is_unsynced = true;
+            stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
+        }
+        if let Some(replica) = self.replicas.find_mut(&own) {
+            let loaded = Replica::from_stored(own, &stored);
+            replica.take_over(&loaded);
+        }
+        let heads = [stored.state.complete, stored.state.covering, stored.state.unproven].into_iter().flatten();
+        let largest = heads.map(|signed| signed.head.size).max().unwrap_or(0);
+        self.raise_target(largest);
+        let met_another = !is_recovering && largest > signed;
+        if stored.state.stopped || stored.forked || met_another {
+            self.mode = Mode::Stopped;
+            self.notes.stopped = true;
+        }
+        self.changed();
+        Ok(())
+    }
+
+    fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
+        let (_, stored) = self.key_of(store, log)?;
+        if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
+            return Err(Error::TooManyLogs);
+        }
+        let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
+        // Evidence that a crash cut short.
+        if let Some(unproven) = stored.state.unproven.filter(|unproven| unproven.head.size <= stored.state.have) {
+            let (vkey, stored) = self.key_of(store, log)?;
+            self.judge(store, slot, &vkey, &stored, unproven)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the node is taking its own log back and does not write yet.
+    pub fn is_recovering(&self) -> bool {
+        matches!(self.mode, Mode::Recovering(_))
+    }
+
+    /// A head of this size is signed by our own key: the log is taken back up to there at least.
+    pub(super) fn raise_target(&mut self, size: u64) {
+        if let Mode::Recovering(recovery) = &mut self.mode {
+            recovery.target = recovery.target.max(size);
+        }
+    }
+
+    /// Ends the recovery once enough peers have answered and everything our key ever signed is back.
+    pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let Mode::Recovering(recovery) = self.mode else { return Ok(()) };
+        let Some(own) = self.replicas.find(&self.own) else { return Ok(()) };
+        let peers = self.peers.as_slice();
+        let answered = peers.iter().filter(|peer| peer.has_answered).count();
+        let needed = match recovery.answers {
+            Answers::All => peers.len().max(1),
+            Answers::AtLeast(count) => usize::from(count.max(1)),
+        };
+        let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
+        if answered >= needed && is_back && !own.is_forked && !own.is_damaged {
+            // What was taken back must be durable before anything is signed on top of it.
+            self.settle(store)?;
+            self.mode = super::Mode::Writing;
+            self.notes.recovered = true;
+            for peer in self.peers.as_mut_slice() {
+                peer.has_answered = false;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! Rounds: whom to ask for a status and when, and what a status says.
+
+use super::evidence::Observed;
+use super::request::Asked;
+use super::view::{SyncProgress, View, ViewTable};
+use super::{Command, Fault, Node, SyncError};
+use crate::LogId;
+use crate::peer::{Compared, Kind, PeerId, Sync, Walk};
+use crate::store::{Store, StoreError};
+use crate::tables::{List, Tables};
+use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody, signed_text};
+
+impl<T: Tables> Node<T> {
+    /// Begins a round when its time has come: marks the peers that are to be asked.
+    pub(super) fn begin_round(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        if self.clock.now < self.next_round || self.peers.as_slice().is_empty() {
+            return Ok(());
+        }
+        // What was written since the last round need not stay undurable for long.
+        self.settle(store)?;
+        self.next_round = self.clock.now + self.rng.jitter(self.config.interval);
+        let now = self.clock.now;
+        // A full quota is told once a round at most.
+        self.peers.as_mut_slice().iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.mark(|peer| peer.is_healthy());
+        self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
+        Ok(())
+    }
+
+    /// Marks up to `fanout` of the peers that qualify, each set of them as likely as any other.
+    fn mark(&mut self, qualifies: impl Fn(&crate::peer::Peer<T::Scheme>) -> bool) {
+        let mut left = self.peers.as_slice().iter().filter(|peer| qualifies(peer)).count();
+        let mut wanted = self.config.fanout.min(left);
+        for peer in self.peers.as_mut_slice().iter_mut().filter(|peer| qualifies(peer)) {
+            // Selection sampling: take this one with probability wanted / left.
+            if self.rng.below(left) < wanted {
+                peer.try_again();
+                wanted -= 1;
+            }
+            left -= 1;
+        }
+    }
+
+    /// The next status to ask for.
+    pub(super) fn next_status_request(&mut self) -> Option<Command> {
+        let at = self.peers.as_slice().iter().position(|peer| {
+            let is_due = peer.status_due || peer.sync == Some(Sync::Wanted);
+            let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.asked == Asked::Status;
+            is_due && !self.requests.as_slice().iter().any(is_asked)
+        })?;
+        let digest = self.digest();
+        let peer = self.peers.as_slice().get(at)?.id;
+        let request = self.ask(peer, Asked::Status)?;
+        let peer = self.peers.as_mut_slice().get_mut(at)?;
+        peer.status_due = false;
+        if peer.sync == Some(Sync::Wanted) {
+            peer.sync = Some(Sync::Comparing);
+        }
+        peer.walk.get_or_insert(Walk { ours: digest, theirs: None, after: None, entries: 0, is_partial: false });
+        Some(Command::RequestStatus { peer: peer.id, request })
+    }
+
+    /// A status came.
+    pub(super) fn on_status(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        request: RequestId,
+        status: &Signed<'_>,
+    ) -> Result<(), StoreError> {
+        let Some((at, Asked::Status)) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+        let text = signed_text(SignedContext::Status, &known.node, &self.own, &self.nonce(request), status.body);
+        if !known.vkey.verify(&text, &status.signature) {
+            // Somebody else may have made it: a failure, nobody's fault.
+            self.fail(at, SyncError::Failed);
+            return Ok(());
+        }
+        let Some(body) = StatusBody::decode(status.body).ok().filter(|body| is_next_page(known.walk.as_ref(), body))
+        else {
+            self.fault(at, Fault::Malformed, true);
+            return Ok(());
+        };
+        if !self.hear_of_own_log(store, peer, &body)? {
+            self.fault(at, Fault::HeadSignature, true);
+            return Ok(());
+        }
+        self.answered(at, Kind::Status);
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.max_message = body.max_message.clamp(MIN_MESSAGE, MAX_MESSAGE);
+        }
+        self.compare_listing(store, peer, &body);
+        Ok(())
+    }
+
+    /// What the peer knows of our own log; `false` where it shows a head that we cannot have signed.
+    fn hear_of_own_log(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        body: &StatusBody<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(true) };
+        if let Some(head) = body.own.and_then(|own| own.head)
+            && self.observe(store, slot, head)? == Observed::NotSigned
+        {
+            return Ok(false);
+        }
+        if let Some(own) = body.own {
+            self.acknowledged(store, peer, own.have)?;
+        }
+        let is_recovering = self.is_recovering();
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.has_answered |= is_recovering && !body.recovering;
+        }
+        if let Some(own) = body.own {
+            let complete = own.head.map_or(crate::Head::EMPTY, |head| head.head);
+            let (log, have) = (self.own, own.have);
+            let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
+            // What we wrote is owed to whoever follows us.
+            self.heard(peer, &entry, |view| view.is_owed = true);
+        }
+        Ok(true)
+    }
+
+    /// Compares what a status lists with what we have.
+    fn compare_listing(&mut self, store: &mut dyn Store, peer: PeerId, body: &StatusBody<'_>) {
+        let Some(mut walk) = self.peer_mut(peer).and_then(|peer| peer.walk.take()) else { return };
+        let own = self.own;
+        if !body.listed {
+            // Everything is as it was when the two last compared: nothing differs, or nothing that can
+            // be mended.
+            self.views.retain(|view| view.peer != peer || view.sync.is_some() || view.log == own);
+            return self.compared(peer, &walk, body.digest);
+        }
+        walk.is_partial |= walk.theirs.is_some_and(|theirs| theirs != body.digest);
+        walk.theirs = Some(body.digest);
+        let after = walk.after;
+        let mut last = after;
+        for entry in body.entries.iter().flatten() {
+            walk.is_partial |= !self.compare_entry(store, peer, &entry);
+            last = Some(entry.log);
+            walk.entries += 1;
+        }
+        // A log in this range that the peer did not list is one that it does not follow.
+        let end = if body.more { last } else { None };
+        let is_in_range = |log: &LogId| after.is_none_or(|after| *log > after) && end.is_none_or(|end| *log <= end);
+        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.peer == peer && is_in_range(&view.log)) {
+            if !view.is_listed && view.log != own {
+                view.end_sync(Some(SyncError::Removed));
+            }
+        }
+        let is_gone = |view: &View| view.peer == peer && is_in_range(&view.log) && !view.is_listed && view.log != own;
+        self.views.retain(|view| !is_gone(view) || view.sync.is_some());
+        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.peer == peer) {
+            view.is_listed = false;
+        }
+        // More logs than could ever be followed: the rest can wait for the next round.
+        let is_endless = walk.entries > self.config.max_logs.saturating_mul(2);
+        if !body.more || is_endless {
+            walk.is_partial |= is_endless;
+            return self.compared(peer, &walk, body.digest);
+        }
+        walk.after = last;
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.walk = Some(walk);
+            peer.status_due = true;
+        }
+    }
+
+    /// Everything a peer has was compared.
+    fn compared(&mut self, peer: PeerId, walk: &Walk, theirs: crate::Hash) {
+        if let Some(peer) = self.peer_mut(peer) {
+            peer.compared = (!walk.is_partial).then_some(Compared { ours: walk.ours, theirs });
+            if peer.sync == Some(Sync::Comparing) {
+                peer.sync = Some(Sync::Compared);
+            }
+        }
+    }
+
+    /// One log in a peer's status; `false` where it differs and could not be remembered.
+    fn compare_entry(&mut self, store: &mut dyn Store, peer: PeerId, entry: &Entry) -> bool {
+        let Some(slot) = self.replicas.slot(&entry.log) else { return self.hear_of_unknown_log(peer, entry) };
+        let Some(replica) = self.replicas.get(slot) else { return true };
+        let (have, is_own) = (replica.have, replica.is_own());
+        let mut is_heard = true;
+        if let Some(unproven) = entry.unproven {
+            match self.observe(store, slot, unproven) {
+                Ok(Observed::NotSigned | Observed::Consistent | Observed::Forked) => {}
+                Ok(Observed::Ahead) => self.check_stall(slot),
+                // It is in the next status again.
+                Err(_) => is_heard = false,
+            }
+        }
+        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.sync == Some(Sync::Comparing));
+        let (before, theirs) = (have, entry.have);
+        let begins_sync = syncs && theirs > before && (!is_own || self.is_recovering());
+        let is_new_sync = begins_sync && self.views.of(&entry.log, peer).is_none_or(|view| view.sync.is_none());
+        is_heard &= self.heard(peer, entry, |view| {
+            // It was behind at the last status already, and did not get any further by itself.
+            view.is_owed = is_own || (view.was_behind == Some(entry.have) && entry.have < have);
+            view.was_behind = Some(entry.have);
+            if is_new_sync {
+                view.sync = Some(SyncProgress { before, received: 0, theirs, ended: None });
+            }
+        });
+        if is_new_sync
+            && is_heard
+            && let Some(peer) = self.peer_mut(peer)
+        {
+            peer.sync_logs += 1;
+        }
+        is_heard
+    }
+
+    /// A log that is not followed here: followed from now on, if it may be introduced.
+    fn hear_of_unknown_log(&mut self, peer: PeerId, entry: &Entry) -> bool {
+        if !self.may_introduce(peer) {
+            let is_accepting = matches!(self.config.introductions, super::Introductions::Accept { .. });
+            if let Some(peer) = self.peer_mut(peer)
+                && is_accepting
+                && !core::mem::replace(&mut peer.notes.quota_told, true)
+            {
+                peer.notes.quota = true;
+            }
+            return true;
+        }
+        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.sync == Some(Sync::Comparing));
+        let theirs = entry.have;
+        let is_heard = self.heard(peer, entry, |view| {
+            if syncs && view.sync.is_none() && theirs > 0 {
+                view.sync = Some(SyncProgress { before: 0, received: 0, theirs, ended: None });
+            }
+        });
+        if syncs
+            && theirs > 0
+            && is_heard
+            && let Some(peer) = self.peer_mut(peer)
+        {
+            peer.sync_logs += 1;
+        }
+        is_heard
+    }
+
+    /// A head is ahead that nobody leads to: said once, after three intervals without progress.
+    fn check_stall(&mut self, slot: u32) {
+        let Some(replica) = self.replicas.get(slot) else { return };
+        let patience = self.config.interval.saturating_mul(3);
+        if replica.unproven.size > 0 && self.clock.now - replica.progress_at > patience {
+            let log = replica.id;
+            self.stalled(&log);
+        }
+    }
+
+    /// A status did not come, or was none.
+    pub(super) fn status_failed(&mut self, peer: PeerId, error: SyncError) {
+        let Some(peer) = self.peer_mut(peer) else { return };
+        peer.walk = None;
+        if peer.sync == Some(Sync::Comparing) {
+            peer.sync = Some(Sync::Failed(error));
+        }
+    }
+}
+
+/// Whether a status goes on where the one before ended.
+fn is_next_page(walk: Option<&Walk>, body: &StatusBody<'_>) -> bool {
+    let first = body.entries.iter().flatten().next().map(|entry| entry.log);
+    let after = walk.and_then(|walk| walk.after);
+    match (first, after) {
+        (Some(first), Some(after)) => first > after,
+        (None, _) => !body.more,
+        (Some(_), None) => true,
+    }
+}

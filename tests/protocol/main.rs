@@ -2,8 +2,10 @@
 
 #![allow(missing_docs, reason = "a test")]
 
+mod answers_are_judged;
 mod federation;
 mod federations_converge;
 mod forks_are_proven;
+mod hostile;
 mod peers_have_health;
 mod writers_recover;

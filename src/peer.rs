@@ -228,8 +228,9 @@ impl<S: Scheme> Peer<S> {
                 self.notes.health = true;
                 self.pause(now, config, rng);
             }
-            Health::Healthy => {}
-            Health::Unhealthy | Health::AtFault(_) => self.pause(now, config, rng),
+            Health::Unhealthy => self.pause(now, config, rng),
+            // A fault's pause is longer than any: what else fails meanwhile must not shorten it.
+            Health::Healthy | Health::AtFault(_) => {}
         }
     }
 

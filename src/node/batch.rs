@@ -17,6 +17,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// It holds more records than are ever asked for at once.
+    Excess,
     /// Its introducer's quota of bytes has no room for it.
     OverQuota,
     /// It showed that the log has forked, and the log is frozen.
@@ -154,7 +156,7 @@ impl<T: Tables> Node<T> {
             let adds = 1 + frontier.size().trailing_ones() as usize;
             if frontier.size() - have >= most || hashes.as_slice().len() + adds > room {
                 // More than this node ever asks for.
-                return Ok(Err(Accepted::Nothing));
+                return Ok(Err(Accepted::Excess));
             }
             let pushed = frontier.push(leaf_hash(record), |hash| {
                 // There is room: it was checked above.

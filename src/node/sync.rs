@@ -150,6 +150,9 @@ impl<T: Tables> Node<T> {
                 start = start.max(asked.saturating_add(count));
             }
         }
+        if outstanding > 0 && view.is_gapped {
+            return None;
+        }
         let is_next = outstanding > 0 || self.is_best_source(view);
         if outstanding >= self.config.window || start >= view.have || !is_next {
             return None;
@@ -214,18 +217,26 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
+        let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
         match self.accept(store, slot, batch, Some(peer)) {
             Ok(Accepted::Appended(count)) => {
                 if let Some(view) = self.views.of_mut(&log, peer) {
                     view.failures = 0;
+                    view.is_gapped = false;
                     if let Some(sync) = &mut view.sync {
                         sync.received += count;
                     }
                 }
                 self.answered(at, Kind::Fetch);
             }
-            Ok(Accepted::Nothing | Accepted::Forked) if !batch.records.is_empty() => self.answered(at, Kind::Fetch),
-            Ok(Accepted::Nothing | Accepted::Forked) => self.fail(at, SyncError::Failed),
+            Ok(Accepted::Forked) => self.answered(at, Kind::Fetch),
+            Ok(Accepted::Nothing) if !batch.records.is_empty() => {
+                if let Some(view) = self.views.of_mut(&log, peer) {
+                    view.is_gapped |= start > have;
+                }
+                self.answered(at, Kind::Fetch);
+            }
+            Ok(Accepted::Nothing | Accepted::Excess) => self.fail(at, SyncError::Failed),
             Ok(Accepted::OverQuota) => {
                 // Asking again now would bring the same.
                 let until = self.clock.now + self.config.interval;
@@ -249,20 +260,18 @@ impl<T: Tables> Node<T> {
     }
 
     /// A batch that does not verify: its records may be of another branch of the log. What the peer's root
-    /// is where the batch began tells whether the log has forked or the peer answered falsely.
+    /// is at what is held tells whether the log has forked or the peer answered falsely.
     fn dispute(&mut self, at: usize, log: &LogId, peer: PeerId) {
         let have = self.replicas.find(log).map_or(0, |replica| replica.have);
-        let Some(Asked::Records { start, .. }) = self.requests.as_slice().get(at).map(|request| request.asked) else {
-            return;
-        };
-        let size = start.min(have);
-        if size == 0 {
+        // Not where the batch began: what of it was held already was not looked at, and what is held may have
+        // come from somebody else while the batch was on its way.
+        if have == 0 {
             // There is nothing before the first record that could differ.
             return self.fault(at, Fault::FalseRecords, false);
         }
         self.requests.remove(at);
         if let Some(view) = self.views.of_mut(log, peer) {
-            view.disputed = size;
+            view.disputed = have;
             view.sent_batch = true;
         }
     }

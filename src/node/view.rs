@@ -29,6 +29,9 @@ pub struct View {
     pub(crate) is_owed: bool,
     /// Records it held when its status last showed it behind.
     pub(crate) was_behind: Option<u64>,
+    /// An answer came before the one that goes before it: until records follow on what is held again, one
+    /// range is asked for at a time, or the same ranges would be asked for and dropped over and over.
+    pub(crate) is_gapped: bool,
     /// It was in the listing that is being compared.
     pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
@@ -85,6 +88,7 @@ impl View {
             sent_batch: false,
             is_owed: false,
             was_behind: None,
+            is_gapped: false,
             is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,

@@ -284,7 +284,7 @@ fn a_claimed_root_that_cannot_be_proven_is_the_peers_fault_and_not_the_logs() {
     assert_eq!(federation.members[READER].node.log(&log).unwrap().have, 7, "what was proven stays");
 }
 
-/// Everything that can be wrong with a batch but its single bits. `true` where it is an answer at all.
+/// What can be wrong with a batch, besides its single bits.
 fn wrong_batches() -> Vec<(&'static str, fn(&Batch<'_>) -> OwnedBatch)> {
     fn own(batch: &Batch<'_>) -> OwnedBatch {
         OwnedBatch {
@@ -295,8 +295,6 @@ fn wrong_batches() -> Vec<(&'static str, fn(&Batch<'_>) -> OwnedBatch)> {
             records: batch.records.to_vec(),
         }
     }
-    let writer = || History::written_by("writer", 11);
-    let _ = writer;
     vec![
         ("a record too many", |batch| {
             let mut batch = own(batch);
@@ -491,4 +489,23 @@ fn a_push_that_crosses_a_fetch_does_not_make_the_other_history_the_peers_fault()
     federation.run_rounds(1);
     assert_eq!(fault_of(&federation), None);
     assert!(federation.is_forked(READER, &one.id()));
+}
+
+#[test]
+fn a_lost_answer_does_not_make_the_ranges_behind_it_be_asked_for_over_and_over() {
+    let mut federation = reader_of_two(false);
+    let log = federation.id(WRITER);
+    federation.part(&[READER], &[LIAR]);
+    federation.append_many(WRITER, 20_000);
+    federation.run_for(Duration::from_secs(2));
+    federation.heal();
+    federation.part(&[READER], &[HONEST]);
+    let lost = std::cell::Cell::new(false);
+    let lose = move |id, batch: &Batch<'_>| lost.replace(true).then(|| response_frame(id, Response::Records(*batch)));
+    federation.tamper = Some(lies_about(log, lose, as_it_is));
+    let seen = watch(&mut federation);
+    federation.run_rounds(2);
+    assert_eq!(federation.size(READER, &log), federation.size(LIAR, &log));
+    let asked = seen.borrow().iter().filter(|request| **request == (READER, LIAR, "records")).count();
+    assert!((5..60).contains(&asked), "asked {asked} times");
 }

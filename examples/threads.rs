@@ -1,0 +1,567 @@
+//! Three nodes that attest real files and gossip until they agree: with threads and TCP from the standard
+//! library, and no async runtime.
+//!
+//! ```text
+//! cargo run --release --example threads -- [demo] [DIR] [--json]
+//! ```
+//!
+//! Read it as the pattern for a driver of your own. A [`Node`] does no I/O; the parts around it are:
+//!
+//! - **One thread owns node and store** ([`Driver`]). It never waits for a peer: everything that happens
+//!   comes in through one bounded channel, everything to be sent goes out through bounded queues.
+//! - **Connections** have a reader and a writer thread each ([`exchange`]). One that we opened to a peer
+//!   carries our requests out and the answers back; one that we accepted carries requests in and our
+//!   answers back. Both carry the `wire` module's frames as they are, a `u32` in little-endian in front.
+//! - **The application** hands the driver a closure and gets the result back ([`Member::call`]).
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{self, Duration};
+
+use sha2::{Digest, Sha256};
+use verisoo::attestation::Attestation;
+use verisoo::log::{leaf_hash, prove_inclusion, verify_inclusion};
+use verisoo::store::{MemoryStore, Store, StoreError};
+use verisoo::wire::{Frame, Message, RequestId};
+use verisoo::{Command, Config, Error, Event, Hash, Head, Identity, Instant, Node, Notice, PeerId, Vkey};
+
+/// Frames that wait for one connection. A peer that lets more pile up does not read, and is cut off.
+const QUEUE: usize = 32;
+/// Things that wait for a node's thread; then readers wait, and so, through TCP, does who sends to them.
+const INBOX: usize = 64;
+/// Accepted connections at one time: two threads and a few frames each is what strangers can cost us.
+const MAX_CONNECTIONS: usize = 64;
+/// How long connecting and writing may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection on which nothing came for so long is closed; the next request opens another.
+const IDLE: Duration = Duration::from_secs(120);
+/// The demo gives up when so long no node got any further.
+const STUCK: Duration = Duration::from_secs(30);
+
+type Failure = Box<dyn StdError + Send + Sync>;
+
+fn main() -> ExitCode {
+    match demo() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Attests the files of a folder on three nodes and checks what each holds in the end; whether all is well.
+fn demo() -> Result<bool, Failure> {
+    let (folder, is_json) = arguments()?;
+    let files = files(&folder)?;
+    let (records, start) = (files.len() as u64, time::Instant::now());
+
+    // Who takes part, and where: what an operator would write into configuration files.
+    let (mut nodes, mut peers) = (Vec::new(), Vec::new());
+    for name in ["alpha", "beta", "gamma"] {
+        let identity = Identity::from_seed(name, &random()?)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        peers.push((*identity.vkey(), listener.local_addr()?));
+        nodes.push((identity, listener));
+    }
+
+    // Every third file is attested by the same node; the nodes gossip meanwhile.
+    let started = nodes.into_iter().enumerate().map(|(at, (identity, listener))| {
+        let files: Vec<_> = files.iter().skip(at).step_by(3).collect();
+        Ok((Member::start(identity.clone(), listener, &peers)?, identity, files))
+    });
+    let members = in_parallel(started.collect::<Result<Vec<_>, Failure>>()?, |(member, identity, files)| {
+        attest(&member, &identity, &folder, &files)?;
+        Ok(member)
+    })?;
+    wait(&members, records)?;
+
+    // From here on nobody is asked: what each node holds is checked with nothing but the vkeys.
+    let audits = in_parallel(members, |member| {
+        let (mut node, mut store) = member.stop()?;
+        Ok(audit(&mut node, &mut store, peers.iter().map(|(vkey, _)| vkey)))
+    })?;
+    let root = audits[0].root;
+    let converged = audits.iter().all(|audit| audit.root == root && audit.size() == records);
+    let (verified, copies) = (audits.iter().map(|audit| audit.verified).sum::<u64>(), 3 * records);
+    if is_json {
+        println!(r#"{{"nodes":3,"records":{records},"verified":{verified},"converged":{converged},"root":"{root}"}}"#);
+    } else {
+        print_table(&peers, &audits);
+        println!("{records} records, {verified} of {copies} copies verified, root {root}");
+        println!("{}converged after {:.2?}", if converged { "" } else { "NOT " }, start.elapsed());
+    }
+    Ok(converged && verified == copies)
+}
+
+/// Does the same work on each of a few things, a thread each.
+fn in_parallel<T: Send, R: Send>(
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<R, Failure> + Sync,
+) -> Result<Vec<R>, Failure> {
+    let work = &work;
+    thread::scope(|scope| {
+        let threads: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect()
+    })
+}
+
+/// Waits until all nodes have the same root and `records` records, or do not get any further.
+fn wait(members: &[Member], records: u64) -> Result<(), Failure> {
+    let (mut most, mut progress_at) = (0, time::Instant::now());
+    while progress_at.elapsed() < STUCK {
+        let size = |node: &Node| node.logs().map(|log| log.complete.size).sum();
+        let states = members.iter().map(|member| member.call(move |node, _| (node.root(), size(node))));
+        let states: Vec<(Hash, u64)> = states.collect::<Result<_, _>>()?;
+        if states.iter().all(|state| *state == (states[0].0, records)) {
+            break;
+        }
+        let held = states.iter().map(|(_, size)| size).sum();
+        if held > most {
+            (most, progress_at) = (held, time::Instant::now());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// A running node, as the application sees it.
+struct Member {
+    inbox: SyncSender<Input>,
+    thread: JoinHandle<(Node, MemoryStore)>,
+}
+
+/// What comes to a node's thread.
+enum Input {
+    /// A request, on a connection that takes answers.
+    Request { frame: Vec<u8>, answers: SyncSender<Vec<u8>> },
+    /// An answer, on our connection to a peer.
+    Answer { peer: PeerId, frame: Vec<u8> },
+    /// A connection to a peer has ended, or could not be opened.
+    Closed { peer: PeerId, link: u64 },
+    /// The application wants something done.
+    Call(Work),
+    /// That was all.
+    Stop,
+}
+
+/// Done on the node's thread, between two polls.
+type Work = Box<dyn FnOnce(&mut Node, &mut MemoryStore) + Send>;
+
+impl Member {
+    /// Starts a node that serves `listener` and talks to all `peers` but itself.
+    fn start(identity: Identity, listener: TcpListener, peers: &[(Vkey, SocketAddr)]) -> Result<Self, Failure> {
+        let mut config = Config::default();
+        // Pushes spread what is new; rounds repair what pushes missed, and a demo has no minute to spare.
+        config.interval = Duration::from_secs(1);
+        let mut store = MemoryStore::new();
+        // These keys were made a moment ago, so their logs are new. A key that may have signed before has to
+        // begin with `Node::open`, or it might sign a second history: a fork.
+        let mut node = Node::new(identity, config, random()?, Instant::ZERO);
+        let mut addresses = BTreeMap::new();
+        for (vkey, address) in peers {
+            if vkey.id() != node.id() {
+                // Plain TCP does not prove who answers, so there is no `set_authenticated` here: false
+                // answers count as failures, and whatever is believed is signed.
+                addresses.insert(node.add_peer(&mut store, *vkey)?, *address);
+            }
+        }
+        let (inbox, inputs) = sync_channel(INBOX);
+        let max_message = node.config().max_message;
+        let accepted = inbox.clone();
+        thread::spawn(move || accept(&listener, &accepted, max_message));
+        let driver = Driver {
+            node,
+            store,
+            addresses,
+            links: BTreeMap::new(),
+            next_link: 0,
+            inbox: inbox.clone(),
+            buf: vec![0; max_message as usize],
+            start: time::Instant::now(),
+        };
+        let thread = thread::spawn(move || driver.run(&inputs));
+        Ok(Self { inbox, thread })
+    }
+
+    /// Runs `work` on the node's thread and returns what it returns.
+    fn call<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Node, &mut MemoryStore) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        let (result, done) = sync_channel(1);
+        let call = Box::new(move |node: &mut Node, store: &mut MemoryStore| {
+            let _ = result.send(work(node, store));
+        });
+        self.inbox.send(Input::Call(call)).map_err(|_| "the node's thread has ended")?;
+        Ok(done.recv()?)
+    }
+
+    /// Ends the node; it and what it holds. Connections end with it, the listener with the process.
+    fn stop(self) -> Result<(Node, MemoryStore), Failure> {
+        let _ = self.inbox.send(Input::Stop);
+        self.thread.join().map_err(|_| "the node's thread failed".into())
+    }
+}
+
+/// The thread that owns a node: events in, commands out.
+struct Driver {
+    node: Node,
+    store: MemoryStore,
+    /// Where peers live. The node does not know.
+    addresses: BTreeMap<PeerId, SocketAddr>,
+    links: BTreeMap<PeerId, Link>,
+    next_link: u64,
+    /// For the readers of connections.
+    inbox: SyncSender<Input>,
+    /// Frames are written here before they are queued.
+    buf: Vec<u8>,
+    start: time::Instant,
+}
+
+/// A connection to a peer.
+struct Link {
+    /// Tells it from those to the same peer before and after it.
+    number: u64,
+    queue: SyncSender<Vec<u8>>,
+    /// Requests sent and not answered yet.
+    waiting: Vec<RequestId>,
+}
+
+impl Driver {
+    fn run(mut self, inputs: &Receiver<Input>) -> (Node, MemoryStore) {
+        loop {
+            while let Some(command) = self.node.poll(self.now(), &mut self.store) {
+                self.perform(command);
+            }
+            // Sleep until something comes, or the node has something to do by itself (a round, a deadline).
+            let pause = self.node.next_wake().map_or(IDLE, |wake| wake - self.now());
+            let first = inputs.recv_timeout(pause).ok();
+            // All that has come is handled before the next poll: so one head is signed for many records.
+            for input in first.into_iter().chain(inputs.try_iter()).take(INBOX) {
+                if matches!(input, Input::Stop) {
+                    return (self.node, self.store);
+                }
+                self.take(input);
+            }
+        }
+    }
+
+    /// Any clock will do that does not go backwards; if it does, the node's time stands still.
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.start.elapsed()
+    }
+
+    fn perform(&mut self, command: Command) {
+        let Some((peer, request)) = command.request() else {
+            return tell(&self.node, command);
+        };
+        let (node, store, buf) = (&mut self.node, &mut self.store, &mut self.buf);
+        match when_ready(|| Ok(node.encode(store, &command, buf)?.map(<[u8]>::len))) {
+            Ok(Some(len)) => self.send(peer, request, len),
+            // Overtaken: what was to be asked has been answered otherwise.
+            Ok(None) => {}
+            // The node does not hear of it now; the request's deadline passes, and it is tried again.
+            Err(error) => eprintln!("{}: {error}", self.node),
+        }
+    }
+
+    /// Queues the frame in the first `len` bytes of the buffer for a peer. There is no back-off here, and no
+    /// second try: the node decides when a peer is asked again, and then there is a new connection.
+    fn send(&mut self, peer: PeerId, request: RequestId, len: usize) {
+        let Some(address) = self.addresses.get(&peer) else { return };
+        let link = self.links.entry(peer).or_insert_with(|| {
+            self.next_link += 1;
+            connect(peer, *address, self.next_link, self.inbox.clone(), self.node.config().max_message)
+        });
+        link.waiting.push(request);
+        let is_queued = link.queue.try_send(packet(&self.buf[..len])).is_ok();
+        // A full queue: the peer does not read. So many without an answer: it does not answer.
+        if !is_queued || link.waiting.len() > QUEUE {
+            self.close(peer);
+        }
+    }
+
+    /// Ends a connection: none of what was asked on it will be answered, and the node should know at once
+    /// rather than at the deadlines.
+    fn close(&mut self, peer: PeerId) {
+        // With the queue goes its writer, and with that the connection.
+        let waiting = self.links.remove(&peer).map_or(Vec::new(), |link| link.waiting);
+        for request in waiting {
+            self.handle(Event::RequestFailed { peer, request });
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Request { frame, answers } => {
+                // The reader has decoded the frame before; it borrows, so it is done again rather than moved.
+                let Ok(Frame { id, message: Message::Request(request) }) = Frame::decode(&frame) else { return };
+                let answer = self.node.respond(self.now(), &mut self.store, id, &request, &mut self.buf);
+                // Who does not read its answers gets no more of them.
+                answer.map(|answer| answers.try_send(packet(answer)));
+            }
+            Input::Answer { peer, frame } => {
+                let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(&frame) else { return };
+                if let Some(link) = self.links.get_mut(&peer) {
+                    link.waiting.retain(|request| *request != id);
+                }
+                self.handle(Event::answer(peer, id, response));
+            }
+            Input::Closed { peer, link } if self.links.get(&peer).is_some_and(|open| open.number == link) => {
+                self.close(peer);
+            }
+            Input::Call(work) => work(&mut self.node, &mut self.store),
+            // The one that closed has been replaced already.
+            Input::Closed { .. } | Input::Stop => {}
+        }
+    }
+
+    fn handle(&mut self, event: Event<'_>) {
+        let now = self.now();
+        // What fails changes nothing, so there is nothing to mend: the answer counts as lost.
+        if let Err(error) = when_ready(|| self.node.handle(now, &mut self.store, event)) {
+            eprintln!("{}: {error}", self.node);
+        }
+    }
+}
+
+/// Calls again while the store is loading what it needs. This store always is ready; a thread can as well
+/// wait for one that is not.
+fn when_ready<R>(mut call: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+    loop {
+        match call() {
+            Err(Error::Store(StoreError::NotReady)) => thread::sleep(Duration::from_millis(1)),
+            result => return result,
+        }
+    }
+}
+
+/// Notices are for the application: this one wants to hear of trouble only.
+fn tell(node: &Node, command: Command) {
+    match command {
+        Command::Notify(Notice::Published { .. } | Notice::Pushed { .. }) => {}
+        notice => eprintln!("{node}: {notice:?}"),
+    }
+}
+
+/// Opens a connection for requests to a peer. This returns at once; its threads do the waiting.
+fn connect(peer: PeerId, address: SocketAddr, number: u64, inbox: SyncSender<Input>, max_message: u32) -> Link {
+    let (queue, requests) = sync_channel(QUEUE);
+    thread::spawn(move || {
+        let _ = TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| {
+            let is_answer = |message: &Message<'_>| matches!(message, Message::Response(_));
+            exchange(stream, requests, max_message, is_answer, |frame| {
+                inbox.send(Input::Answer { peer, frame }).is_ok()
+            })
+        });
+        let _ = inbox.send(Input::Closed { peer, link: number });
+    });
+    Link { number, queue, waiting: Vec::new() }
+}
+
+/// Accepts connections with requests from anybody.
+fn accept(listener: &TcpListener, inbox: &SyncSender<Input>, max_message: u32) {
+    let open = Arc::new(());
+    for stream in listener.incoming() {
+        match stream {
+            Ok(stream) if Arc::strong_count(&open) <= MAX_CONNECTIONS => {
+                let (inbox, open) = (inbox.clone(), Arc::clone(&open));
+                thread::spawn(move || {
+                    let (answers, queue) = sync_channel(QUEUE);
+                    let is_request = |message: &Message<'_>| matches!(message, Message::Request(_));
+                    let _ = exchange(stream, queue, max_message, is_request, |frame| {
+                        inbox.send(Input::Request { frame, answers: answers.clone() }).is_ok()
+                    });
+                    drop(open);
+                });
+            }
+            // Too many: dropping it closes it.
+            Ok(_) => {}
+            // Out of file descriptors, perhaps: no use in asking again at once.
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Moves frames over a connection, both ways, until it ends: the peer closed it, it was idle, `queue` was
+/// dropped, what came was not `expected`, or `deliver` wants no more.
+fn exchange(
+    stream: TcpStream,
+    queue: Receiver<Vec<u8>>,
+    max_message: u32,
+    expected: impl Fn(&Message<'_>) -> bool,
+    mut deliver: impl FnMut(Vec<u8>) -> bool,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let stream = Arc::new(stream);
+    let writer = Arc::clone(&stream);
+    thread::spawn(move || {
+        let _ = queue.iter().try_for_each(|packet| (&*writer).write_all(&packet));
+        // The reader below notices, and ends.
+        let _ = writer.shutdown(Shutdown::Both);
+    });
+    let mut reader = BufReader::new(&*stream);
+    let mut is_open = true;
+    while is_open {
+        let result = read_frame(&mut reader, max_message);
+        // After garbage there is no telling where the next frame begins, so the connection ends with it.
+        let is_good = |frame: &Vec<u8>| Frame::decode(frame).is_ok_and(|frame| expected(&frame.message));
+        is_open = result.ok().filter(is_good).is_some_and(&mut deliver);
+    }
+    stream.shutdown(Shutdown::Both)
+}
+
+fn read_frame(reader: &mut impl Read, max_message: u32) -> io::Result<Vec<u8>> {
+    let mut len = [0; 4];
+    reader.read_exact(&mut len)?;
+    let len = u32::from_le_bytes(len);
+    // Before anything is reserved: anybody can claim four gigabytes.
+    if len > max_message {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut frame = vec![0; len as usize];
+    reader.read_exact(&mut frame)?;
+    Ok(frame)
+}
+
+/// A frame with its length in front.
+fn packet(frame: &[u8]) -> Vec<u8> {
+    // No frame is longer than `max_message`, which is a `u32`.
+    let len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    [&len.to_le_bytes()[..], frame].concat()
+}
+
+/// `[demo] [DIR] [--json]`. Without DIR it is the checkout where cargo runs us, and where we are otherwise.
+fn arguments() -> Result<(PathBuf, bool), Failure> {
+    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let count = arguments.len();
+    arguments.retain(|argument| argument != "--json");
+    let is_json = arguments.len() < count;
+    if arguments.first().is_some_and(|first| first == "demo") {
+        arguments.remove(0);
+    }
+    match &arguments[..] {
+        [] => Ok((std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or(".".into()).into(), is_json)),
+        [folder] if !folder.to_string_lossy().starts_with('-') => Ok((folder.into(), is_json)),
+        _ => Err("usage: threads [demo] [DIR] [--json]".into()),
+    }
+}
+
+fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The files in a folder, but `.git` and what git ignores.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut walk = ignore::WalkBuilder::new(folder);
+    walk.hidden(false).ignore(false).filter_entry(|entry| entry.file_name() != ".git");
+    let mut files = Vec::new();
+    for entry in walk.build() {
+        let entry = entry?;
+        if entry.file_type().is_some_and(|kind| kind.is_file()) {
+            files.push(entry.into_path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Appends a signed in-toto statement on each file to the node's own log.
+fn attest(member: &Member, identity: &Identity, folder: &Path, files: &[&PathBuf]) -> Result<(), Failure> {
+    for files in files.chunks(64) {
+        let records = files.iter().map(|file| statement(identity, folder, file)).collect::<Result<Vec<_>, _>>()?;
+        // In one call, for one head. The node signs and pushes it at its next poll.
+        member.call(move |node, store| {
+            records.iter().try_for_each(|record| when_ready(|| node.append(store, record)).map(drop))
+        })??;
+    }
+    Ok(())
+}
+
+/// A record that says: this file has this digest.
+fn statement(identity: &Identity, folder: &Path, file: &Path) -> Result<Vec<u8>, Failure> {
+    let digest = digest(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let name = file.strip_prefix(folder).ok().filter(|name| *name != Path::new("")).unwrap_or(file);
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "name": name.to_string_lossy(), "digest": { "sha256": digest.to_string() } }],
+        "predicateType": "https://example.com/file-present/v1",
+        "predicate": {},
+    })
+    .to_string();
+    let signed = Attestation::sign(identity, "application/vnd.in-toto+json", statement.as_bytes())?;
+    let mut record = vec![0; signed.encoded_len()?];
+    signed.encode(&mut record)?;
+    Ok(record)
+}
+
+fn digest(file: &Path) -> io::Result<Hash> {
+    let (mut file, mut hasher, mut buf) = (File::open(file)?, Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut buf)? {
+            0 => return Ok(Hash::from_bytes(hasher.finalize().into())),
+            len => hasher.update(&buf[..len]),
+        }
+    }
+}
+
+/// What a node holds, checked.
+struct Audit {
+    root: Hash,
+    /// The signed heads of the logs, and how many of the records below each are true.
+    heads: Vec<Head>,
+    verified: u64,
+}
+
+impl Audit {
+    fn size(&self) -> u64 {
+        self.heads.iter().map(|head| head.size).sum()
+    }
+}
+
+/// Checks every record of the logs against their keys alone.
+fn audit<'a>(node: &mut Node, store: &mut MemoryStore, vkeys: impl Iterator<Item = &'a Vkey>) -> Audit {
+    let mut audit = Audit { root: node.root(), heads: Vec::new(), verified: 0 };
+    for vkey in vkeys {
+        let head = store.log(&vkey.id()).ok().flatten().and_then(|log| log.state.complete);
+        let head = head.filter(|head| head.verify(vkey).is_ok()).map_or(Head::EMPTY, |signed| signed.head);
+        let verified = (0..head.size).filter(|index| check(store, vkey, &head, *index).is_ok());
+        audit.verified += verified.count() as u64;
+        audit.heads.push(head);
+    }
+    audit
+}
+
+/// A record is verified if it is in the tree of the signed head, and an attestation by the log's own key.
+fn check(store: &mut MemoryStore, vkey: &Vkey, head: &Head, index: u64) -> Result<(), Failure> {
+    let (log, mut proof) = (vkey.id(), Vec::new());
+    prove_inclusion(index, head.size, |position| store.hash(&log, position), |hash| proof.push(*hash.as_bytes()))?;
+    let record = store.record(&log, index).ok_or("no such record")?;
+    verify_inclusion(index, head.size, &leaf_hash(record), &head.root, &proof)?;
+    Ok(Attestation::decode(record)?.verify(vkey)?)
+}
+
+/// Nodes downwards, logs across: size and the first digits of the root.
+fn print_table(peers: &[(Vkey, SocketAddr)], audits: &[Audit]) {
+    let names = || peers.iter().map(|(vkey, _)| vkey.name().as_str());
+    let cells = names().map(|name| format!("log of {name:<19}"));
+    println!("node    {}", cells.collect::<String>());
+    for (name, audit) in names().zip(audits) {
+        let cells = audit.heads.iter().map(|head| format!("{:<8}{:?}  ", head.size, head.root));
+        println!("{name:<8}{}", cells.collect::<String>());
+    }
+}

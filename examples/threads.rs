@@ -9,10 +9,10 @@
 //!
 //! - **One thread owns node and store** ([`Driver`]). It never waits for a peer: everything that happens
 //!   comes in through one bounded channel, everything to be sent goes out through bounded queues.
-//! - **Connections** have a reader and a writer thread each ([`exchange`]). One that we opened to a peer
-//!   carries our requests out and the answers back; one that we accepted carries requests in and our
-//!   answers back. Both carry the `wire` module's frames as they are, a `u32` in little-endian in front.
-//! - **The application** hands the driver a closure and gets the result back ([`Member::call`]).
+//! - **Connections** carry requests one way and answers the other: in the `wire` module's frames as they
+//!   are, a `u32` in little-endian in front. One to a peer has a thread that reads answers and one that
+//!   writes requests ([`connect`]); one from anybody has a thread that takes turns ([`serve`]).
+//! - **The application** hands the driver a closure and gets its result back ([`Member::call`]).
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -33,11 +33,12 @@ use verisoo::store::{MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, RequestId};
 use verisoo::{Command, Config, Error, Event, Hash, Head, Identity, Instant, Node, Notice, PeerId, Vkey};
 
-/// Frames that wait for one connection. A peer that lets more pile up does not read, and is cut off.
-const QUEUE: usize = 32;
+/// Requests that wait for one connection: as many as the node has outstanding at most, so where there is no
+/// room for another, or more are not answered, the peer does not read or does not answer, and is cut off.
+const QUEUE: usize = 256;
 /// Things that wait for a node's thread; then readers wait, and so, through TCP, does who sends to them.
 const INBOX: usize = 64;
-/// Accepted connections at one time: two threads and a few frames each is what strangers can cost us.
+/// Accepted connections at one time: a thread and two frames each is what strangers can cost us.
 const MAX_CONNECTIONS: usize = 64;
 /// How long connecting and writing may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -142,10 +143,10 @@ struct Member {
 
 /// What comes to a node's thread.
 enum Input {
-    /// A request, on a connection that takes answers.
-    Request { frame: Vec<u8>, answers: SyncSender<Vec<u8>> },
-    /// An answer, on our connection to a peer.
-    Answer { peer: PeerId, frame: Vec<u8> },
+    /// A request, from anybody.
+    Request { frame: Vec<u8>, answer: SyncSender<Vec<u8>> },
+    /// An answer, on one of our connections to a peer.
+    Answer { peer: PeerId, link: u64, frame: Vec<u8> },
     /// A connection to a peer has ended, or could not be opened.
     Closed { peer: PeerId, link: u64 },
     /// The application wants something done.
@@ -285,7 +286,6 @@ impl Driver {
         });
         link.waiting.push(request);
         let is_queued = link.queue.try_send(packet(&self.buf[..len])).is_ok();
-        // A full queue: the peer does not read. So many without an answer: it does not answer.
         if !is_queued || link.waiting.len() > QUEUE {
             self.close(peer);
         }
@@ -303,27 +303,29 @@ impl Driver {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Request { frame, answers } => {
-                // The reader has decoded the frame before; it borrows, so it is done again rather than moved.
+            Input::Request { frame, answer } => {
+                // What is no request gets no answer: `answer` is dropped, and that ends the connection.
                 let Ok(Frame { id, message: Message::Request(request) }) = Frame::decode(&frame) else { return };
-                let answer = self.node.respond(self.now(), &mut self.store, id, &request, &mut self.buf);
-                // Who does not read its answers gets no more of them.
-                answer.map(|answer| answers.try_send(packet(answer)));
+                let response = self.node.respond(self.now(), &mut self.store, id, &request, &mut self.buf);
+                response.map(|response| answer.try_send(packet(response)));
             }
-            Input::Answer { peer, frame } => {
-                let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(&frame) else { return };
-                if let Some(link) = self.links.get_mut(&peer) {
-                    link.waiting.retain(|request| *request != id);
+            Input::Answer { peer, link, frame } if self.is_open(peer, link) => match Frame::decode(&frame) {
+                Ok(Frame { id, message: Message::Response(response) }) => {
+                    self.links.entry(peer).and_modify(|link| link.waiting.retain(|request| *request != id));
+                    self.handle(Event::answer(peer, id, response));
                 }
-                self.handle(Event::answer(peer, id, response));
-            }
-            Input::Closed { peer, link } if self.links.get(&peer).is_some_and(|open| open.number == link) => {
-                self.close(peer);
-            }
+                // Whoever sends garbage once is not to be read from again.
+                _ => self.close(peer),
+            },
+            Input::Closed { peer, link } if self.is_open(peer, link) => self.close(peer),
             Input::Call(work) => work(&mut self.node, &mut self.store),
-            // The one that closed has been replaced already.
-            Input::Closed { .. } | Input::Stop => {}
+            // From a connection that was given up before, and perhaps replaced.
+            Input::Answer { .. } | Input::Closed { .. } | Input::Stop => {}
         }
+    }
+
+    fn is_open(&self, peer: PeerId, link: u64) -> bool {
+        self.links.get(&peer).is_some_and(|open| open.number == link)
     }
 
     fn handle(&mut self, event: Event<'_>) {
@@ -354,22 +356,38 @@ fn tell(node: &Node, command: Command) {
     }
 }
 
-/// Opens a connection for requests to a peer. This returns at once; its threads do the waiting.
-fn connect(peer: PeerId, address: SocketAddr, number: u64, inbox: SyncSender<Input>, max_message: u32) -> Link {
+/// Opens a connection to a peer. This returns at once: its threads do the waiting.
+fn connect(peer: PeerId, address: SocketAddr, link: u64, inbox: SyncSender<Input>, max_message: u32) -> Link {
     let (queue, requests) = sync_channel(QUEUE);
     thread::spawn(move || {
-        let _ = TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| {
-            let is_answer = |message: &Message<'_>| matches!(message, Message::Response(_));
-            exchange(stream, requests, max_message, is_answer, |frame| {
-                inbox.send(Input::Answer { peer, frame }).is_ok()
-            })
-        });
-        let _ = inbox.send(Input::Closed { peer, link: number });
+        let _ =
+            converse(address, requests, max_message, |frame| inbox.send(Input::Answer { peer, link, frame }).is_ok());
+        let _ = inbox.send(Input::Closed { peer, link });
     });
-    Link { number, queue, waiting: Vec::new() }
+    Link { number: link, queue, waiting: Vec::new() }
 }
 
-/// Accepts connections with requests from anybody.
+/// Sends requests and delivers answers until either fails.
+fn converse(
+    address: SocketAddr,
+    requests: Receiver<Vec<u8>>,
+    max_message: u32,
+    deliver: impl Fn(Vec<u8>) -> bool,
+) -> io::Result<()> {
+    let stream = Arc::new(TcpStream::connect_timeout(&address, PATIENCE)?);
+    prepare(&stream)?;
+    let writer = Arc::clone(&stream);
+    thread::spawn(move || {
+        let _ = requests.iter().try_for_each(|packet| (&*writer).write_all(&packet));
+        // The reader below notices. So does this thread when the reader does the same.
+        let _ = writer.shutdown(Shutdown::Both);
+    });
+    let mut reader = BufReader::new(&*stream);
+    while read_frame(&mut reader, max_message).is_ok_and(&deliver) {}
+    stream.shutdown(Shutdown::Both)
+}
+
+/// Accepts connections from anybody.
 fn accept(listener: &TcpListener, inbox: &SyncSender<Input>, max_message: u32) {
     let open = Arc::new(());
     for stream in listener.incoming() {
@@ -377,11 +395,7 @@ fn accept(listener: &TcpListener, inbox: &SyncSender<Input>, max_message: u32) {
             Ok(stream) if Arc::strong_count(&open) <= MAX_CONNECTIONS => {
                 let (inbox, open) = (inbox.clone(), Arc::clone(&open));
                 thread::spawn(move || {
-                    let (answers, queue) = sync_channel(QUEUE);
-                    let is_request = |message: &Message<'_>| matches!(message, Message::Request(_));
-                    let _ = exchange(stream, queue, max_message, is_request, |frame| {
-                        inbox.send(Input::Request { frame, answers: answers.clone() }).is_ok()
-                    });
+                    let _ = serve(&stream, &inbox, max_message);
                     drop(open);
                 });
             }
@@ -393,34 +407,23 @@ fn accept(listener: &TcpListener, inbox: &SyncSender<Input>, max_message: u32) {
     }
 }
 
-/// Moves frames over a connection, both ways, until it ends: the peer closed it, it was idle, `queue` was
-/// dropped, what came was not `expected`, or `deliver` wants no more.
-fn exchange(
-    stream: TcpStream,
-    queue: Receiver<Vec<u8>>,
-    max_message: u32,
-    expected: impl Fn(&Message<'_>) -> bool,
-    mut deliver: impl FnMut(Vec<u8>) -> bool,
-) -> io::Result<()> {
+/// Takes requests and sends the answers, one after the other: who does not read the answers is not read
+/// from either, and has no more than one of them in our memory.
+fn serve(mut stream: &TcpStream, inbox: &SyncSender<Input>, max_message: u32) -> Result<(), Failure> {
+    prepare(stream)?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let frame = read_frame(&mut reader, max_message)?;
+        let (answer, answered) = sync_channel(1);
+        inbox.send(Input::Request { frame, answer }).map_err(|_| "the node's thread has ended")?;
+        stream.write_all(&answered.recv()?)?;
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(IDLE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let stream = Arc::new(stream);
-    let writer = Arc::clone(&stream);
-    thread::spawn(move || {
-        let _ = queue.iter().try_for_each(|packet| (&*writer).write_all(&packet));
-        // The reader below notices, and ends.
-        let _ = writer.shutdown(Shutdown::Both);
-    });
-    let mut reader = BufReader::new(&*stream);
-    let mut is_open = true;
-    while is_open {
-        let result = read_frame(&mut reader, max_message);
-        // After garbage there is no telling where the next frame begins, so the connection ends with it.
-        let is_good = |frame: &Vec<u8>| Frame::decode(frame).is_ok_and(|frame| expected(&frame.message));
-        is_open = result.ok().filter(is_good).is_some_and(&mut deliver);
-    }
-    stream.shutdown(Shutdown::Both)
+    stream.set_write_timeout(Some(PATIENCE))
 }
 
 fn read_frame(reader: &mut impl Read, max_message: u32) -> io::Result<Vec<u8>> {

@@ -40,7 +40,8 @@ const INBOX: usize = 64;
 const MAX_CONNECTIONS: usize = 64;
 /// How long connecting and writing may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A connection on which nothing came for so long is closed; the next request opens another.
+/// A connection on which nothing came for so long is closed; the next request opens another. Longer than a
+/// quiet federation's rounds are apart, which is a minute by default.
 const IDLE: Duration = Duration::from_secs(120);
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -277,7 +277,8 @@ fn a_claimed_root_that_cannot_be_proven_is_the_peers_fault_and_not_the_logs() {
     let history = History::written_by("writer", 5);
     let mut federation = reader_of_a_part(&history);
     let log = history.id();
-    federation.tamper = Some(lies_about(log, |id, batch| Some(response_frame(id, Response::Records(*batch))), with_false_root));
+    federation.tamper =
+        Some(lies_about(log, |id, batch| Some(response_frame(id, Response::Records(*batch))), with_false_root));
     federation.run_rounds(1);
     assert_eq!(fault_of(&federation), Some(Fault::FalseProof));
     assert_never_accused(&federation, &[log]);

@@ -129,7 +129,10 @@ pub fn ask(federation: &mut Federation, a: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Changes answers of one member, and lets everything else pass.
-pub fn answers_of(liar: usize, mut change: impl FnMut(usize, RequestId, &Response<'_>) -> Option<Vec<u8>> + 'static) -> Tamper {
+pub fn answers_of(
+    liar: usize,
+    mut change: impl FnMut(usize, RequestId, &Response<'_>) -> Option<Vec<u8>> + 'static,
+) -> Tamper {
     Box::new(move |from, to, frame| match &frame.message {
         Message::Response(response) if from == liar => change(to, frame.id, response),
         _ => Some(encode(frame)),

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod answers_are_judged;
+mod byzantine_peers;
 mod federation;
 mod federations_converge;
 mod forks_are_proven;

@@ -165,11 +165,7 @@ impl<T: Tables> Node<T> {
 
     fn wants_records(&self, replica: &Replica) -> bool {
         let is_writing = replica.is_own() && !self.is_recovering();
-        !replica.is_forked
-            && !replica.is_damaged
-            && !replica.is_too_long
-            && !is_writing
-            && self.has_room_for(replica, 1)
+        !replica.is_forked && !replica.is_damaged && !is_writing && self.has_room_for(replica, 1)
     }
 
     /// Whether no other peer that has the next record should be asked first: one that failed less, or
@@ -330,7 +326,12 @@ impl<T: Tables> Node<T> {
         }
         let Some(log) = asked.log() else { return self.fail(at, SyncError::Failed) };
         if let (Refusal::TooLong { index }, Asked::Records { start, .. }) = (refusal, asked) {
-            self.too_long(peer, &log, index == start);
+            let is_largest =
+                self.peer_ref(peer).is_some_and(|peer| peer.answer_limit(&self.config) == self.config.max_message);
+            let is_next = index == start && self.replicas.find(&log).is_some_and(|replica| replica.have == start);
+            if is_largest && is_next {
+                self.too_long(peer, &log);
+            }
         }
         match asked {
             Asked::Push { .. } | Asked::PushFork { .. } => self.push_ended(peer, log, PushOutcome::Refused),
@@ -340,23 +341,22 @@ impl<T: Tables> Node<T> {
         self.answered(at, asked.kind());
     }
 
-    /// The next record does not fit the answer asked for. Where that was the largest this node takes, its
-    /// copy of the log ends there.
-    fn too_long(&mut self, peer: PeerId, log: &LogId, is_first: bool) {
-        let Some(limit) = self.peer_ref(peer).map(|peer| peer.answer_limit(&self.config)) else { return };
+    /// The next record does not fit the answer asked for, which was the largest this node takes: so says one
+    /// peer. Where all say it that have the record, this copy of the log ends there. A peer that says it
+    /// falsely must not end it for the others.
+    fn too_long(&mut self, peer: PeerId, log: &LogId) {
         let Some(slot) = self.replicas.slot(log) else { return };
-        let is_next = self.requests.as_slice().iter().any(|request| {
-            matches!(request.asked, Asked::Records { log: asked, start, .. }
-                if asked == *log && self.replicas.get(slot).is_some_and(|replica| replica.have == start))
-        });
-        if is_first && is_next && limit == self.config.max_message {
-            if let Some(replica) = self.replicas.get_mut(slot) {
-                replica.is_too_long = true;
-            }
+        let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
+        if let Some(view) = self.views.of_mut(log, peer) {
+            view.too_long = Some(have);
+            view.end_sync(Some(SyncError::RecordTooLong));
+        }
+        let mut sources = self.views.of_log(log).iter().filter(|view| view.have > have);
+        if sources.all(|view| view.too_long == Some(have))
+            && let Some(replica) = self.replicas.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_too_long, true)
+        {
             self.replicas.note(slot, Note::TooLong);
-            if let Some(view) = self.views.of_mut(log, peer) {
-                view.end_sync(Some(SyncError::RecordTooLong));
-            }
         }
     }
 

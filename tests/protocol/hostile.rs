@@ -44,6 +44,10 @@ impl History {
         self.records.push(record.to_vec());
     }
 
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
     pub fn id(&self) -> LogId {
         self.vkey().id()
     }

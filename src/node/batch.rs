@@ -17,6 +17,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// Its introducer's quota of bytes has no room for it.
+    OverQuota,
     /// It showed that the log has forked, and the log is frozen.
     Forked,
     /// It does not lead from what is held to its head: false, or of another branch.
@@ -58,6 +60,11 @@ impl<T: Tables> Node<T> {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             return Ok(if observed == Observed::Forked { Accepted::Forked } else { Accepted::Nothing });
         };
+        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, records.as_bytes().len() as u64)) {
+            self.quota_full(stored.origin);
+            self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
+            return Ok(Accepted::OverQuota);
+        }
         let mut hashes = core::mem::take(&mut self.cache.hashes);
         let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, &mut hashes, from);
         hashes.clear();

@@ -286,12 +286,20 @@ impl<T: Tables> Node<T> {
         })
     }
 
-    /// Whether more records of this log may be stored: introduced ones have a quota.
-    pub(super) fn has_room_for(&self, replica: &Replica) -> bool {
+    /// Whether so many more bytes of this log may be stored: introduced ones have a quota.
+    pub(super) fn has_room_for(&self, replica: &Replica, bytes: u64) -> bool {
         let Origin::Introduced(by) = replica.origin else { return true };
-        let Introductions::Accept { bytes, .. } = self.config.introductions else { return false };
+        let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
         let introducer = self.peers.as_slice().iter().find(|peer| peer.node == by);
-        introducer.is_none_or(|peer| peer.introduced_bytes < bytes)
+        introducer.is_none_or(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
+    }
+
+    /// Says, once a round at most, that the introducer of this log has used up its quota.
+    pub(super) fn quota_full(&mut self, replica_origin: Origin) {
+        let Origin::Introduced(by) = replica_origin else { return };
+        if let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by) {
+            peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
+        }
     }
 
     /// What the store holds of the node's own log, which is created there with its first record.

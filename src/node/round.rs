@@ -217,11 +217,8 @@ impl<T: Tables> Node<T> {
     fn hear_of_unknown_log(&mut self, peer: PeerId, entry: &Entry) -> bool {
         if !self.may_introduce(peer) {
             let is_accepting = matches!(self.config.introductions, super::Introductions::Accept { .. });
-            if let Some(peer) = self.peer_mut(peer)
-                && is_accepting
-                && !core::mem::replace(&mut peer.notes.quota_told, true)
-            {
-                peer.notes.quota = true;
+            if let Some(peer) = self.peer_mut(peer).filter(|_| is_accepting) {
+                peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
             }
             return true;
         }

@@ -4,7 +4,7 @@
 use super::Node;
 use super::batch::Accepted;
 use super::encode::{BatchError, Envelope, read_batch};
-use super::evidence::{Observed, prove_to_head};
+use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
 use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
@@ -297,18 +297,8 @@ impl<T: Tables> Node<T> {
         let batch = &push.batch;
         self.served(&batch.log)?;
         let slot = self.replicas.slot(&batch.log).ok_or(Refusal::Unknown)?;
-        let (before, is_wanted) = self.replicas.get(slot).map_or((Head::EMPTY, false), |replica| {
-            // Introduced logs have a quota, and what a stranger pushes counts against it too.
-            (replica.unproven, self.has_room_for(replica))
-        });
-        let accepted = if is_wanted || batch.records.is_empty() {
-            self.accept(store, slot, batch, None)
-        } else {
-            self.observe(store, slot, batch.head).map(|observed| match observed {
-                Observed::NotSigned => Accepted::Fault(super::Fault::HeadSignature),
-                _ => Accepted::Nothing,
-            })
-        };
+        let before = self.replicas.get(slot).map_or(Head::EMPTY, |replica| replica.unproven);
+        let accepted = self.accept(store, slot, batch, None);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
         self.cache.idle_until = None;
         let is_ahead =

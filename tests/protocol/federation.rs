@@ -31,6 +31,8 @@ pub struct Member {
     pub store: MemoryStore,
     pub name: String,
     pub config: Config,
+    /// Requests sent so far.
+    pub requests: usize,
     /// Which member a peer's messages go to.
     routes: BTreeMap<PeerId, usize>,
     pub is_up: bool,
@@ -100,6 +102,7 @@ impl Federation {
             store: MemoryStore::new(),
             name: name.into(),
             config,
+            requests: 0,
             routes: BTreeMap::new(),
             is_up: true,
         });
@@ -233,6 +236,7 @@ impl Federation {
             let (peer, _) = command.request().unwrap();
             let Some(bytes) = member.node.encode(&mut member.store, &command, &mut buf).unwrap() else { continue };
             let to = member.routes[&peer];
+            member.requests += 1;
             let bytes = bytes.to_vec();
             self.send(a, to, Some(peer), bytes);
         }

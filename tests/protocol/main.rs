@@ -5,3 +5,5 @@
 mod federation;
 mod federations_converge;
 mod forks_are_proven;
+mod peers_have_health;
+mod writers_recover;

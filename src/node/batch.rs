@@ -50,7 +50,7 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Nothing);
         }
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = self.key_of(store, &log)?;
+        let (vkey, stored) = Self::key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));
@@ -110,7 +110,7 @@ impl<T: Tables> Node<T> {
         let log = vkey.id();
         let known = [stored.state.covering, stored.state.unproven];
         let hashed = match self.hash_records(store, &log, stored.state.have, &known, records, hashes)? {
-            Ok(hashed) => hashed,
+            Ok(found) => found,
             Err(accepted) => return Ok(accepted),
         };
         let proof = batch.proof.hashes();
@@ -125,7 +125,7 @@ impl<T: Tables> Node<T> {
             self.raise_target(head.head.size);
         }
         if let Some(rival) = contradiction {
-            let (_, stored) = self.key_of(store, &log)?;
+            let (_, stored) = Self::key_of(store, &log)?;
             let side = Side { head: rival, root: rival.head.root, proof: &[] };
             if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
                 return Ok(Accepted::Forked);

@@ -151,11 +151,11 @@ impl<T: Tables> Node<T> {
     /// Signs a head if there are records that have none.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size);
-        if is_due && self.check_writing().is_ok() {
-            match self.publish(store) {
-                Err(Error::Store(error)) => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
+        if is_due
+            && self.check_writing().is_ok()
+            && let Err(Error::Store(error)) = self.publish(store)
+        {
+            return Err(error);
         }
         Ok(())
     }
@@ -319,11 +319,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(
-        &self,
-        store: &mut dyn Store,
-        log: &LogId,
-    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }

@@ -13,6 +13,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// One followed log. Signatures, records, hashes and the key are in the store. Public only for the
 /// [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Replica {
     pub(crate) id: LogId,
     pub(crate) origin: Origin,

@@ -167,8 +167,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
-        let (body, _) =
-            postcard::take_from_bytes::<&[u8]>(behind).map(|(body, rest)| (body, rest)).map_err(|_| Refusal::Busy)?;
+        let (body, _) = postcard::take_from_bytes::<&[u8]>(behind).map_err(|_| Refusal::Busy)?;
         let signature = self.identity.sign(&text(body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
@@ -267,7 +266,7 @@ impl<T: Tables> Node<T> {
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
         self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
+        let (vkey, _) = Self::key_of(store, log).map_err(|error| self.refusal(error))?;
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 

@@ -361,8 +361,8 @@ impl<T: Tables> Node<T> {
             is_stalled = view.failures >= STALLED;
         }
         let have = self.replicas.find(log).map_or(0, |replica| replica.have);
-        let others = self.views.of_log(log).iter().filter(|view| view.have > have);
-        if is_stalled && others.fold(true, |stalled, view| stalled && view.failures >= STALLED) {
+        let mut others = self.views.of_log(log).iter().filter(|view| view.have > have);
+        if is_stalled && others.all(|view| view.failures >= STALLED) {
             self.stalled(log);
         }
     }
@@ -381,8 +381,8 @@ impl<T: Tables> Node<T> {
     pub(super) fn next_sync_notice(&mut self) -> Option<Notice> {
         let replicas = &self.replicas;
         let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
-            let sync = view.sync?;
-            let error = sync.ended?;
+            let sync = view.sync.filter(|sync| sync.is_over)?;
+            let error = sync.error;
             view.sync = None;
             let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
             let (peer, log) = (view.peer, view.log);

@@ -43,7 +43,9 @@ quickcheck! {
         let logs = (1_u8..).map(|number| LogId::from_bytes([number; 32]));
         let entries: Vec<Entry> = more.iter().take(200).zip(logs).map(|(parts, log)| parts.entry(log)).collect();
         let mut listed = Plain::default();
-        entries.iter().for_each(|entry| listed.entry(entry));
+        for entry in &entries {
+ listed.entry(entry);
+}
         let body = parts.status(&listed.bytes);
         let plain = Plain::status(&body, &entries);
         let decoded = StatusBody::decode(&plain.bytes);
@@ -257,7 +259,9 @@ fn entries_are_in_order_and_canonical() {
     };
     let list = |numbers: &[u8]| {
         let mut listed = Plain::default();
-        numbers.iter().for_each(|number| listed.entry(&sample.entry(LogId::from_bytes([*number; 32]))));
+        for number in numbers {
+            listed.entry(&sample.entry(LogId::from_bytes([*number; 32])));
+        }
         listed
     };
     assert_eq!(decode(&[]), Ok(()));
@@ -358,7 +362,7 @@ fn every_message_but_one_with_a_long_record_fits_the_smallest_limit() {
 fn the_longest_record_fits_the_usual_limit() {
     let usual = verisoo::Config::default().max_message as usize;
     let mut records = vec![0; MAX_RECORD + 2];
-    Records::frame(&[0; MAX_RECORD], &mut records).unwrap();
+    Records::frame(&vec![0; MAX_RECORD], &mut records).unwrap();
     let parts = Parts { kind: 5, proof: vec![[0; 32]; MAX_PROOF], bytes: records, ..Parts::sample(5) };
     assert!(encode(&parts.frame()).len() <= usual);
 }
@@ -427,7 +431,9 @@ proptest! {
         changes in proptest::collection::vec(change(), 1..4),
     ) {
         let mut bytes = encode(&Parts::sample(kind).frame());
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+ apply(&mut bytes, change);
+}
         assert_canonical_or_refused(&bytes);
     }
 
@@ -446,9 +452,13 @@ proptest! {
         let sample = Parts::sample(0);
         let entries = [1, 2].map(|number| sample.entry(LogId::from_bytes([number; 32])));
         let mut listed = Plain::default();
-        entries.iter().for_each(|entry| listed.entry(entry));
+        for entry in &entries {
+ listed.entry(entry);
+}
         let mut bytes = Plain::status(&sample.status(&listed.bytes), &entries).bytes;
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+ apply(&mut bytes, change);
+}
         if let Ok(body) = StatusBody::decode(&bytes) {
             let entries: Vec<Entry> = body.entries.iter().map(Result::unwrap).collect();
             prop_assert_eq!(&Plain::status(&body, &entries).bytes, &bytes);

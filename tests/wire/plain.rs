@@ -51,7 +51,9 @@ impl Plain {
         plain.flag(body.listed);
         plain.flag(body.more);
         let mut listed = Self::default();
-        entries.iter().for_each(|entry| listed.entry(entry));
+        for entry in entries {
+            listed.entry(entry);
+        }
         plain.string(&listed.bytes);
         plain
     }
@@ -176,7 +178,9 @@ impl Plain {
             _ => unreachable!("no other refusal is made here"),
         };
         self.variant(variant, 6);
-        number.into_iter().for_each(|number| self.number(number));
+        if let Some(number) = number {
+            self.number(number);
+        }
     }
 
     fn batch(&mut self, batch: &Batch<'_>) {
@@ -208,7 +212,9 @@ impl Plain {
 
     fn option<T>(&mut self, value: Option<&T>, put: impl Fn(&mut Self, &T)) {
         self.flag(value.is_some());
-        value.into_iter().for_each(|value| put(self, value));
+        if let Some(value) = value {
+            put(self, value);
+        }
     }
 
     fn flag(&mut self, is_set: bool) {

@@ -536,8 +536,9 @@ impl<T: Tables> Node<T> {
             return None;
         }
         let id = RequestId::new(self.next_request);
-        let deadline = self.clock.now + self.peer_ref(peer)?.timeout(&self.config);
-        self.requests.push(Outstanding { id, peer, deadline, asked }).ok()?;
+        let asked_at = self.clock.now;
+        let deadline = asked_at + self.peer_ref(peer)?.timeout(&self.config);
+        self.requests.push(Outstanding { id, peer, asked_at, deadline, asked }).ok()?;
         self.next_request += 1;
         Some(id)
     }
@@ -574,7 +575,7 @@ impl<T: Tables> Node<T> {
         if let Some(at) = self.peer_index(request.peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
-            peer.failed(request.asked.kind(), now, &config, &mut self.rng);
+            peer.failed(request.asked.kind(), request.asked_at, now, &config, &mut self.rng);
         }
         self.request_failed(&request, error);
     }

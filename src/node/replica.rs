@@ -381,3 +381,15 @@ fn bit_at(id: &LogId, bit: u32) -> bool {
     let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
     byte & (0x80 >> (bit % 8)) != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Replica;
+
+    #[test]
+    fn a_followed_log_takes_at_most_300_bytes_of_the_node() {
+        // Its place in the table, and its rank in the order of ids.
+        let bytes = size_of::<Option<Replica>>() + size_of::<u32>();
+        assert!(bytes <= 300, "{bytes}");
+    }
+}

@@ -5,7 +5,7 @@ use super::view::ViewTable;
 use super::{Introductions, Mode, Node, SyncError};
 use crate::error::Error;
 use crate::key::Vkey;
-use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash};
+use crate::log::{MAX_PROOF, MAX_SIZE, Position, leaf_hash, node_hash, prove_consistency, verify_consistency};
 use crate::record::{LENGTH_LEN, MAX_RECORD};
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
@@ -89,6 +89,10 @@ impl<T: Tables> Node<T> {
     /// [`Error::Store`].
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
+        if self.replicas.find(&self.own).is_some_and(|own| own.is_damaged) {
+            // It could never be published.
+            return Err(StoreError::Damaged.into());
+        }
         let longest = usize::try_from(self.config.max_message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
         if record.len() > MAX_RECORD.min(longest) {
             return Err(Error::RecordTooLong);
@@ -137,8 +141,10 @@ impl<T: Tables> Node<T> {
         self.settle(store)?;
         let stored = self.own_stored(store)?;
         let own = self.own;
-        let root = root_of(store, &own, stored.state.have)?;
-        let head = Head { size: stored.state.have, root };
+        let head = Head { size: stored.state.have, root: root_of(store, &own, stored.state.have)? };
+        if let Some(signed) = stored.state.complete {
+            check_growth(store, &own, &signed.head, &head)?;
+        }
         let signed = SignedHead::sign(&self.identity, head);
         let state = LogState { complete: Some(signed), ..stored.state };
         let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
@@ -150,11 +156,13 @@ impl<T: Tables> Node<T> {
 
     /// Signs a head if there are records that have none.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size);
+        let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size && !own.is_damaged);
         if is_due
             && self.check_writing().is_ok()
             && let Err(Error::Store(error)) = self.publish(store)
         {
+            let own = self.own;
+            self.note_damage(&own, error);
             return Err(error);
         }
         Ok(())
@@ -327,6 +335,15 @@ impl<T: Tables> Node<T> {
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
     }
 
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
+        }
+    }
+
     /// The store's content does not fit the log's heads: it is served no more.
     pub(super) fn damaged(&mut self, slot: u32) {
         if let Some(replica) = self.replicas.get_mut(slot)
@@ -350,6 +367,22 @@ impl Replica {
             is_stalled: self.is_stalled,
         }
     }
+}
+
+/// Checks that one head of a log leads to another by what the store holds. Without it a bit that flipped
+/// there would make an honest writer sign a second history, and a fork proof of it would be true.
+fn check_growth(store: &mut dyn Store, log: &LogId, old: &Head, new: &Head) -> Result<(), StoreError> {
+    let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
+    let mut count = 0;
+    let emit = |hash: Hash| {
+        if let Some(slot) = hashes.get_mut(count) {
+            *slot = *hash.as_bytes();
+            count += 1;
+        }
+    };
+    prove_consistency(old.size, new.size, |position| store.hash(log, position), emit).map_err(read_error)?;
+    let proof = hashes.get(..count).unwrap_or_default();
+    verify_consistency(old.size, &old.root, new.size, &new.root, proof).map_err(|_| StoreError::Damaged)
 }
 
 /// The root of the first `size` records of a log.

@@ -106,8 +106,14 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let buf = self.within(asked.limit, buf);
         let digest = self.digest();
-        let own = match self.replicas.find(&asked.asker) {
-            Some(replica) => Some(own_log(store, replica).map_err(refusal_of)?),
+        let own = match self.replicas.find(&asked.asker).map(|replica| own_log(store, replica)) {
+            Some(Ok(own)) => Some(own),
+            // One log that cannot be read must not silence the node on all others.
+            Some(Err(error @ (StoreError::Damaged | StoreError::Mismatch))) => {
+                self.note_damage(&asked.asker, error);
+                None
+            }
+            Some(Err(error)) => return Err(refusal_of(error)),
             None => None,
         };
         let listed = asked.digest != digest && asked.compared != Some(digest);
@@ -187,7 +193,8 @@ impl<T: Tables> Node<T> {
         self.served(log)?;
         let buf = self.within(limit, buf);
         let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
-        let proven = self.prove_at(store, log, size, &mut hashes);
+        let proven = Self::prove_at(store, log, size, &mut hashes);
+        let proven = proven.inspect_err(|error| self.note_damage(log, *error));
         let (head, root, count) = proven.map_err(|error| self.refusal(error))?.ok_or(Refusal::NotHeld)?;
         let proof = Proof::new(hashes.get(..count).unwrap_or_default()).ok_or(Refusal::Busy)?;
         encode(id, Response::Proof(ProofAnswer { log: *log, size, root, head, proof }), buf)
@@ -196,7 +203,6 @@ impl<T: Tables> Node<T> {
     /// The head, our root at `size`, and the proof between them, checked before it is given out: what a
     /// damaged store says is not sent.
     fn prove_at(
-        &mut self,
         store: &mut dyn Store,
         log: &LogId,
         size: u64,
@@ -210,9 +216,6 @@ impl<T: Tables> Node<T> {
         let root = root_of(store, log, size)?;
         let proof = hashes.get(..count).unwrap_or_default();
         if verify_consistency(size, &root, head.head.size, &head.head.root, proof).is_err() {
-            if let Some(slot) = self.replicas.slot(log) {
-                self.damaged(slot);
-            }
             return Err(StoreError::Damaged);
         }
         Ok(Some((head, root, count)))
@@ -247,12 +250,11 @@ impl<T: Tables> Node<T> {
         envelope: Envelope,
     ) -> Result<usize, BatchError> {
         let written = read_batch(store, log, start, count, buf, envelope);
-        if written == Err(BatchError::Store(StoreError::Damaged))
-            && let Some(slot) = self.replicas.slot(log)
-        {
-            self.damaged(slot);
-        }
-        written
+        written.inspect_err(|error| {
+            if let BatchError::Store(error) = error {
+                self.note_damage(log, *error);
+            }
+        })
     }
 
     fn answer_key(
@@ -369,5 +371,8 @@ fn signed_unproven(store: &mut dyn Store, replica: &Replica) -> Result<Option<Si
     if replica.unproven.size == 0 {
         return Ok(None);
     }
-    Ok(store.log(&replica.id)?.and_then(|stored| stored.state.unproven))
+    match store.log(&replica.id) {
+        Err(StoreError::Damaged | StoreError::Mismatch) => Ok(None),
+        stored => Ok(stored?.and_then(|stored| stored.state.unproven)),
+    }
 }

@@ -182,6 +182,8 @@ impl<T: Tables> Node<T> {
         match self.publish(store) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
                 self.block(slot, error);
                 Ok(())
             }
@@ -396,6 +398,15 @@ impl<T: Tables> Node<T> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
+    }
+
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
+        }
     }
 
     /// The store's content does not fit the log's heads: it is served no more.

@@ -10,7 +10,7 @@ use crate::rng::mix;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
-use crate::{Hash, Head, Instant, LogId};
+use crate::{Head, Instant, LogId};
 
 /// Attempts at finding a difference that can be forgotten.
 const DRAWS: u32 = 8;
@@ -54,8 +54,7 @@ impl<T: Tables> Node<T> {
         // The delay runs from the first change not told yet, so that a log that never rests is told of too.
         let (now, rng, delay) = (self.clock.now, &mut self.rng, self.config.relay_delay);
         let offer_at = *peer.offer_at.get_or_insert_with(|| now + rng.jitter(delay));
-        let (id, node, pushed_to_us) = (peer.id, peer.node, peer.pushed_to_us);
-        let offered = Offered { id, node, pushed_to_us, is_healthy: peer.is_healthy() };
+        let offered = Offered { id: peer.id, node: peer.node, is_healthy: peer.is_healthy() };
         (offer_at <= now).then_some((offered, slot))
     }
 
@@ -70,7 +69,7 @@ impl<T: Tables> Node<T> {
             return if is_known { Ok(Offer::None) } else { self.push_fork(store, peer.id, log).map(Offer::from) };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
-        let is_known = self.is_known_to_have(replica, peer.id) || peer.pushed_to_us == summary(&log, &replica.complete);
+        let is_known = self.is_known_to_have(replica, peer.id);
         if size == 0 || is_source || is_known || !self.is_chosen(replica, peer.id) {
             return Ok(Offer::None);
         }
@@ -297,13 +296,5 @@ impl From<Option<Command>> for Offer {
 struct Offered {
     id: PeerId,
     node: LogId,
-    pushed_to_us: u64,
     is_healthy: bool,
-}
-
-/// A few bits of a log's head, to recognise it by where a mistake costs nothing but a round.
-pub(super) fn summary(log: &LogId, head: &Head) -> u64 {
-    let mut bits = [0; 8];
-    bits.copy_from_slice(&Hash::of(&[log.as_bytes(), head.root.as_bytes()]).as_bytes()[..8]);
-    u64::from_le_bytes(bits)
 }

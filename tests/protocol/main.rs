@@ -4,6 +4,7 @@
 
 mod answers_are_judged;
 mod byzantine_peers;
+mod damaged_stores;
 mod federation;
 mod federations_converge;
 mod forks_are_proven;

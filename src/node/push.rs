@@ -174,23 +174,17 @@ impl<T: Tables> Node<T> {
     }
 
     /// A push was answered: the peer's signed word on what it has of the log now.
-    pub(super) fn on_push_word(
-        &mut self,
-        store: &mut dyn Store,
-        peer: PeerId,
-        request: RequestId,
-        word: &Signed<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return Ok(()) };
-        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+    pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
+        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
+        let Some(known) = self.peer_ref(peer) else { return };
         let text = signed_text(SignedContext::Push, &known.node, &self.own, &self.nonce(request), word.body);
         if !known.vkey.verify(&text, &word.signature) {
             self.fail(at, super::SyncError::Failed);
-            return Ok(());
+            return;
         }
         let Some(word) = PushWord::decode(word.body).ok().filter(|word| word.log == log) else {
             self.fault(at, Fault::Malformed, true);
-            return Ok(());
+            return;
         };
         if log == self.own {
             self.acknowledged(store, peer, word.have);
@@ -202,7 +196,6 @@ impl<T: Tables> Node<T> {
         // Pushing goes on as long as it gets the peer further.
         let owed = have > start;
         self.heard(peer, &entry, |view| view.is_owed = owed);
-        Ok(())
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.

@@ -78,7 +78,7 @@ fn a_record_is_framed_where_it_fits() {
     assert_eq!(Records::frame(&longest, &mut buf), Some(MAX_RECORD + 2));
     let read: Vec<_> = Records::new(&buf[..MAX_RECORD + 2]).iter().collect();
     assert_eq!(read, [Ok(&longest[..])]);
-    assert_eq!(Records::frame(&[7; MAX_RECORD + 1], &mut buf), None);
+    assert_eq!(Records::frame(&vec![7; MAX_RECORD + 1], &mut buf), None);
 }
 
 #[test]

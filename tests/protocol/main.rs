@@ -1,5 +1,6 @@
 //! The protocol between nodes, in virtual time.
 
+#![cfg(feature = "alloc")]
 #![allow(missing_docs, reason = "a test")]
 
 mod answers_are_judged;

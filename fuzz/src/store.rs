@@ -145,7 +145,9 @@ pub fn store(data: &[u8]) {
         if input.is_empty() {
             break;
         }
-        match input.below(9) {
+        let op = input.below(9);
+        if std::env::var_os("VERISOO_FUZZ_TRACE").is_some() { eprintln!("op {op} own {:?} sent {}", world.own.size(), world.sent.len()); }
+        match op {
             0 => {
                 let len = input.below(40);
                 let _ = world.append(input.bytes(len));

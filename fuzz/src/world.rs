@@ -194,7 +194,7 @@ impl World {
             Notice::ForkDetected { log } => self.assert_forker(&log),
             Notice::WritingStopped => panic!("nobody else has the node's key"),
             Notice::LogDamaged { .. } => panic!("nothing is damaged"),
-            Notice::StoreFailed { .. } => assert!(self.store.has_failed, "the store has not failed"),
+            Notice::StoreFailed { error } => assert!(self.store.has_failed, "the store has not failed: {error}"),
             _ => {}
         }
     }
@@ -497,7 +497,7 @@ impl World {
         logs.insert(self.own.id());
         if !is_honest {
             logs.retain(|_| input.below(4) != 0);
-            (0..input.below(3)).for_each(|_| drop(logs.insert(LogId::from_bytes([input.byte(); 32]))));
+            (0..input.below(3)).for_each(|_| { logs.insert(LogId::from_bytes([input.byte(); 32])); });
         }
         let mut entries = Vec::new();
         for log in logs.into_iter().filter(|log| Some(*log) > asked.after) {

@@ -36,7 +36,7 @@ pub struct Replica {
     pub(crate) is_forked: bool,
     /// The store's content does not fit its heads.
     pub(crate) is_damaged: bool,
-    /// The next record does not fit `max_message`.
+    /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
     notes: u8,
@@ -380,4 +380,16 @@ fn first_difference(a: &LogId, b: &LogId) -> Option<u32> {
 fn bit_at(id: &LogId, bit: u32) -> bool {
     let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
     byte & (0x80 >> (bit % 8)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replica;
+
+    #[test]
+    fn a_followed_log_takes_at_most_300_bytes_of_the_node() {
+        // Its place in the table, and its rank in the order of ids.
+        let bytes = size_of::<Option<Replica>>() + size_of::<u32>();
+        assert!(bytes <= 300, "{bytes}");
+    }
 }

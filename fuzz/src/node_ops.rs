@@ -187,6 +187,7 @@ fn operate(world: &mut World, input: &mut Input<'_>) {
             let peer = world.peer(input.below(3));
             world.node.remove_peer(peer).expect("it is there");
             world.add_peers();
+            world.sent.retain(|(to, _)| *to != peer);
         }
         _ => world.handle(Event::Tick),
     }

@@ -52,7 +52,7 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Nothing);
         }
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));
@@ -128,7 +128,7 @@ impl<T: Tables> Node<T> {
             self.raise_target(head.head.size);
         }
         if let Some(rival) = contradiction {
-            let (_, stored) = Self::key_of(store, &log)?;
+            let (_, stored) = self.key_of(store, &log)?;
             let side = Side { head: rival, root: rival.head.root, proof: &[] };
             if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
                 return Ok(Accepted::Forked);

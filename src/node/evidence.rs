@@ -47,7 +47,7 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if signed.verify(&vkey).is_err() {
             return Ok(Observed::NotSigned);
         }
@@ -224,7 +224,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
             self.fault(at, Fault::HeadSignature, false);
             return Ok(());
@@ -295,7 +295,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = Self::key_of(store, log)?;
+        let (vkey, _) = self.key_of(store, log)?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

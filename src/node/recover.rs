@@ -6,7 +6,7 @@ use super::{Config, Node};
 use crate::Instant;
 use crate::error::Error;
 use crate::key::Identity;
-use crate::store::{Origin, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 
 /// How a node whose log exists is to be started; the operator knows.
@@ -79,8 +79,7 @@ impl<T: Tables> Node<T> {
         let own = self.own;
         let is_recovering = self.is_recovering();
         if store.log(&own)?.is_none() {
-            let vkey = self.identity.vkey();
-            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
+            self.create_own(store)?;
             self.is_unsynced = true;
         }
         let mut stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
@@ -107,14 +106,14 @@ impl<T: Tables> Node<T> {
     }
 
     fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = Self::key_of(store, log)?;
+        let (_, stored) = self.key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
         }
         let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
         // Evidence that a crash cut short.
         if let Some(unproven) = stored.state.unproven.filter(|unproven| unproven.head.size <= stored.state.have) {
-            let (vkey, stored) = Self::key_of(store, log)?;
+            let (vkey, stored) = self.key_of(store, log)?;
             self.judge(store, slot, &vkey, &stored, unproven)?;
         }
         Ok(())

@@ -424,7 +424,7 @@ impl World {
         assert!(histories.iter().any(|writer| is_head_of(signed, writer)), "a head is shown that nobody signed");
         let state = self.store.synced.log(log).expect("memory").expect("a log that is stored").state;
         let durable = [state.complete, state.covering, state.unproven];
-        assert!(durable.contains(&Some(*signed)), "a head is shown that is not durable");
+        assert!(durable.contains(&Some(*signed)), "a head is shown that is not durable: {signed:?}, {state:?}, own {}", *log == self.own.id());
         if *log == self.own.id() {
             self.shown.insert(signed.head.size, *signed);
         }

@@ -64,6 +64,8 @@ impl<T: Tables> Node<T> {
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
         let mut node = Self::with_mode(identity, config, seed, now, mode);
+        // What a process wrote before it ended can be read, and need not be durable yet.
+        node.is_unsynced = true;
         node.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
@@ -80,13 +82,11 @@ impl<T: Tables> Node<T> {
         let is_recovering = self.is_recovering();
         if store.log(&own)?.is_none() {
             self.create_own(store)?;
-            self.is_unsynced = true;
         }
         let mut stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         let signed = stored.state.complete.map_or(0, |complete| complete.head.size);
         if is_recovering && stored.state.covering.is_none() && stored.state.have > signed {
             store.truncate(&own, signed)?;
-            self.is_unsynced = true;
             stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         }
         if let Some(replica) = self.replicas.find_mut(&own) {

@@ -1,6 +1,7 @@
 //! One node among peers that the fuzzer plays: what the peers can truthfully say is built from writers'
 //! logs; then it is changed. After each step everything that must hold is checked.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -227,8 +228,14 @@ impl World {
         let before = (self.node.clone(), self.store.memory.clone());
         if let Err(error) = self.node.handle(self.now, &mut self.store, event) {
             assert!(self.store.has_failed, "{event:?} failed: {error}");
-            assert!(self.node == before.0, "an event that failed changed the node: {event:?} {error}");
-            assert!(self.store.memory == before.1, "an event that failed changed the store: {event:?} {error}");
+            let kind = std::mem::discriminant(&event);
+            let what = |node: &TestNode| format!("{node:#?}");
+            assert!(
+                self.node == before.0,
+                "an event ({kind:?}) that failed ({error}) changed the node: {}",
+                differences(&what(&before.0), &what(&self.node))
+            );
+            assert!(self.store.memory == before.1, "an event ({kind:?}) that failed ({error}) changed the store");
         }
     }
 
@@ -480,9 +487,13 @@ impl World {
         if is_second { histories.last().copied() } else { histories.first().copied() }
     }
 
-    fn any_history(&self, log: &LogId, input: &mut Input<'_>) -> Option<&Writer> {
+    /// A history of a log; of the node's own what it has shown, since nobody else can sign for it.
+    fn any_history(&self, log: &LogId, input: &mut Input<'_>) -> Option<Cow<'_, Writer>> {
+        if *log == self.own.id() {
+            return Some(Cow::Owned(self.own.truncated(self.shown.keys().next_back().copied().unwrap_or(0))));
+        }
         let histories = self.histories(log);
-        histories.get(input.below(histories.len())).copied()
+        histories.get(input.below(histories.len())).copied().map(Cow::Borrowed)
     }
 
     fn reply_status(
@@ -548,7 +559,7 @@ impl World {
             3 => complete = Head { size: 1 << 62, root: leaf_hash(b"false") },
             _ => {}
         }
-        let unproven = (input.below(3) == 0).then(|| self.some_head(writer, input));
+        let unproven = (input.below(3) == 0).then(|| self.some_head(&writer, input));
         Entry { log, complete, have, covering: None, unproven, forked: input.below(8) == 1 }
     }
 
@@ -572,7 +583,8 @@ impl World {
         is_honest: bool,
         input: &mut Input<'_>,
     ) -> Vec<u8> {
-        let history = if is_honest { self.held_by(peer, &log) } else { self.any_history(&log, input) };
+        let history =
+            if is_honest { self.held_by(peer, &log).map(Cow::Borrowed) } else { self.any_history(&log, input) };
         let Some(writer) = history.filter(|writer| size <= writer.size()) else {
             return encode(id, Response::Refused(Refusal::NotHeld));
         };
@@ -582,7 +594,7 @@ impl World {
         if !is_honest {
             for _ in 0..input.below(3) {
                 match input.below(6) {
-                    0 => head = self.some_head(writer, input),
+                    0 => head = self.some_head(&writer, input),
                     1 => root = leaf_hash(&[input.byte()]),
                     2 => drop(input.mutate_hashes(&mut hashes)),
                     3 => named = self.writers[input.below(5)].id(),
@@ -624,7 +636,7 @@ impl World {
 
     /// A batch of some history of the log from `start` on, perhaps changed.
     pub fn some_batch(&self, log: LogId, start: u64, input: &mut Input<'_>) -> OwnedBatch {
-        let writer = self.any_history(&log, input).unwrap_or(&self.writers[0]);
+        let writer = self.any_history(&log, input).unwrap_or(Cow::Borrowed(&self.writers[0]));
         let start = start.min(writer.size());
         let end = input.between(start, writer.size());
         let size = input.between(end, writer.size());
@@ -637,7 +649,7 @@ impl World {
         };
         for _ in 0..input.below(3) {
             match input.below(7) {
-                0 => batch.head = self.some_head(writer, input),
+                0 => batch.head = self.some_head(&writer, input),
                 1 => drop(input.mutate_hashes(&mut batch.proof)),
                 2 => input.mutate(&mut batch.records, 2),
                 3 => batch.log = self.writers[input.below(5)].id(),
@@ -741,6 +753,12 @@ fn is_head_of(signed: &SignedHead, writer: &Writer) -> bool {
 
 pub fn encode(id: RequestId, response: Response<'_>) -> Vec<u8> {
     encode_frame(&Frame { id, message: Message::Response(response) })
+}
+
+/// The lines in which two texts differ.
+fn differences(before: &str, after: &str) -> String {
+    let lines = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
+    lines.take(6).map(|(before, after)| format!("\n{before} -> {after}")).collect()
 }
 
 pub fn to_bytes(value: &impl serde::Serialize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //! stand-alone verifier freezes a log.
 
 use super::logs::{read_error, root_of};
-use super::replica::Note;
+use super::replica::{Note, Replica};
 use super::request::Asked;
 use super::view::ViewTable;
 use super::{Fault, Mode, Node, SyncError};
@@ -56,6 +56,22 @@ impl<T: Tables> Node<T> {
 
     /// The same for a head whose signature is known to be true.
     pub(super) fn judge(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        vkey: &Vkey<T::Scheme>,
+        stored: &StoredLog,
+        signed: SignedHead,
+    ) -> Result<Observed, StoreError> {
+        let observed = self.hold_against(store, slot, vkey, stored, signed)?;
+        if self.replicas.get(slot).is_some_and(Replica::is_own) {
+            // Last: a store that fails must find the node as it was.
+            self.raise_target(signed.head.size);
+        }
+        Ok(observed)
+    }
+
+    fn hold_against(
         &mut self,
         store: &mut dyn Store,
         slot: u32,
@@ -124,15 +140,13 @@ impl<T: Tables> Node<T> {
         self.commit(store, slot, &commit, None)
     }
 
-    /// A head signed by the node's own key: while recovering it says how far the log has to be taken back;
-    /// afterwards one that the node did not sign means that somebody else signs with its key.
+    /// A head signed by the node's own key that the node, unless it is recovering, did not sign: somebody
+    /// else signs with its key.
     fn own_head_met(&mut self, store: &mut dyn Store, slot: u32, head: Head) -> Result<(), StoreError> {
         let Some(replica) = self.replicas.get(slot).filter(|replica| replica.is_own()) else { return Ok(()) };
         let (is_ours, log) = (head.size <= replica.complete.size, replica.id);
-        match &mut self.mode {
-            Mode::Recovering(recovery) => recovery.target = recovery.target.max(head.size),
-            Mode::Writing if !is_ours || replica.is_forked => self.stop_writing(store, slot, &log)?,
-            Mode::Writing | Mode::Stopped => {}
+        if self.mode == Mode::Writing && (!is_ours || replica.is_forked) {
+            self.stop_writing(store, slot, &log)?;
         }
         Ok(())
     }
@@ -246,6 +260,9 @@ impl<T: Tables> Node<T> {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
             is_settled = self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
             self.own_head_met(store, slot, head)?;
+            if log == self.own {
+                self.raise_target(head.size);
+            }
         } else {
             self.judge(store, slot, &vkey, &stored, answer.head)?;
         }

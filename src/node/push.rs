@@ -189,7 +189,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         };
         if log == self.own {
-            self.acknowledged(store, peer, word.have)?;
+            self.acknowledged(store, peer, word.have);
         }
         self.answered(at, Kind::Push);
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
@@ -202,18 +202,15 @@ impl<T: Tables> Node<T> {
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.
-    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) -> Result<(), StoreError> {
+    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
         // Only what we signed can have been taken.
         let size = size.min(complete);
-        match store.acknowledged(&own, size) {
-            Ok(()) | Err(StoreError::UnknownLog) => {}
-            Err(error) => return Err(error),
-        }
+        // A store that cannot hear it now hears it with the peer's next word, and drops no record until then.
+        let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peer_mut(peer) {
             peer.acknowledged = Some(size);
         }
-        Ok(())
     }
 
     /// A peer said what it has of one followed log: remembered where it differs, forgotten where not.

@@ -109,7 +109,7 @@ impl<T: Tables> Node<T> {
             return Ok(false);
         }
         if let Some(own) = body.own {
-            self.acknowledged(store, peer, own.have)?;
+            self.acknowledged(store, peer, own.have);
         }
         let is_recovering = self.is_recovering();
         if let Some(peer) = self.peer_mut(peer) {

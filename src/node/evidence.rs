@@ -3,7 +3,7 @@
 //! stand-alone verifier freezes a log.
 
 use super::logs::{read_error, root_of};
-use super::replica::Note;
+use super::replica::{Note, Replica};
 use super::request::Asked;
 use super::view::ViewTable;
 use super::{Fault, Mode, Node, SyncError};
@@ -47,7 +47,7 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let observed = match Self::key_of(store, &log) {
+        let observed = match self.key_of(store, &log) {
             Ok((vkey, _)) if signed.verify(&vkey).is_err() => Ok(Observed::NotSigned),
             Ok((vkey, stored)) => self.judge(store, slot, &vkey, &stored, signed),
             Err(error) => Err(error),
@@ -61,7 +61,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn settle_evidence(&mut self, store: &mut dyn Store, slot: u32) -> Result<(), StoreError> {
         let Some(replica) = self.replicas.get(slot).filter(|replica| replica.has_evidence()) else { return Ok(()) };
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if let Some(unproven) = stored.state.unproven {
             let observed = self.judge(store, slot, &vkey, &stored, unproven)?;
             if observed != Observed::Forked {
@@ -86,6 +86,22 @@ impl<T: Tables> Node<T> {
 
     /// The same for a head whose signature is known to be true.
     pub(super) fn judge(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        vkey: &Vkey<T::Scheme>,
+        stored: &StoredLog,
+        signed: SignedHead,
+    ) -> Result<Observed, StoreError> {
+        let observed = self.hold_against(store, slot, vkey, stored, signed)?;
+        if self.replicas.get(slot).is_some_and(Replica::is_own) {
+            // Last: a store that fails must find the node as it was.
+            self.raise_target(signed.head.size);
+        }
+        Ok(observed)
+    }
+
+    fn hold_against(
         &mut self,
         store: &mut dyn Store,
         slot: u32,
@@ -291,7 +307,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<(), StoreError> {
         let (log, size) = (answer.log, answer.size);
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
             self.fault(at, Fault::HeadSignature, false);
             return Ok(());
@@ -361,7 +377,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = Self::key_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
+        let (vkey, _) = self.key_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

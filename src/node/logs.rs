@@ -386,15 +386,28 @@ impl<T: Tables> Node<T> {
             Some(stored) if stored.state.have != have => Err(Error::LogExists),
             Some(stored) => Ok(stored),
             None => {
-                let vkey = self.identity.vkey();
-                store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)?;
+                self.create_own(store)?;
                 Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
             }
         }
     }
 
-    /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let vkey = self.identity.vkey();
+        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    }
+
+    /// The key of a followed log, which was checked before it was stored. The node's own log may not be
+    /// there before its first record; what comes of it from outside must be judged all the same.
+    pub(super) fn key_of(
+        &mut self,
+        store: &mut dyn Store,
+        log: &LogId,
+    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+        if *log == self.own && store.log(log)?.is_none() {
+            self.create_own(store)?;
+            self.is_unsynced = true;
+        }
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }

@@ -8,7 +8,7 @@ use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
 use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
     Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response, Signed,
@@ -208,7 +208,8 @@ impl<T: Tables> Node<T> {
         size: u64,
         hashes: &mut [[u8; Hash::LEN]; MAX_PROOF],
     ) -> Result<Option<(SignedHead, Hash, usize)>, StoreError> {
-        let state = store.log(log)?.ok_or(StoreError::UnknownLog)?.state;
+        // A log of its own that is still empty is not in the store yet.
+        let Some(StoredLog { state, .. }) = store.log(log)? else { return Ok(None) };
         if size == 0 {
             return Ok(state.complete.or(state.covering).map(|head| (head, Hash::EMPTY_ROOT, 0)));
         }
@@ -269,7 +270,7 @@ impl<T: Tables> Node<T> {
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
         self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = Self::key_of(store, log).map_err(|error| self.refusal(error))?;
+        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 

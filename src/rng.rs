@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, and good enough to spread load.
+/// `SplitMix64` (Steele, Lea and Flood, 2014): small, and good enough to spread load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rng(u64);
 
@@ -33,7 +33,7 @@ impl Rng {
     }
 }
 
-/// SplitMix64's finalizer: every bit of the input moves about half the bits of the output.
+/// The finalizer: every bit of the input moves about half the bits of the output.
 pub(crate) fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

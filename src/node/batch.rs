@@ -17,6 +17,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// Its introducer's quota of bytes has no room for it.
+    OverQuota,
     /// It showed that the log has forked, and the log is frozen.
     Forked,
     /// It does not lead from what is held to its head: false, or of another branch.
@@ -48,7 +50,7 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Nothing);
         }
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = self.key_of(store, &log)?;
+        let (vkey, stored) = Self::key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));
@@ -58,6 +60,11 @@ impl<T: Tables> Node<T> {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             return Ok(if observed == Observed::Forked { Accepted::Forked } else { Accepted::Nothing });
         };
+        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, records.as_bytes().len() as u64)) {
+            self.quota_full(stored.origin);
+            self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
+            return Ok(Accepted::OverQuota);
+        }
         let mut hashes = core::mem::take(&mut self.cache.hashes);
         let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, &mut hashes, from);
         hashes.clear();
@@ -103,7 +110,7 @@ impl<T: Tables> Node<T> {
         let log = vkey.id();
         let known = [stored.state.covering, stored.state.unproven];
         let hashed = match self.hash_records(store, &log, stored.state.have, &known, records, hashes)? {
-            Ok(hashed) => hashed,
+            Ok(found) => found,
             Err(accepted) => return Ok(accepted),
         };
         let proof = batch.proof.hashes();
@@ -118,7 +125,7 @@ impl<T: Tables> Node<T> {
             self.raise_target(head.head.size);
         }
         if let Some(rival) = contradiction {
-            let (_, stored) = self.key_of(store, &log)?;
+            let (_, stored) = Self::key_of(store, &log)?;
             let side = Side { head: rival, root: rival.head.root, proof: &[] };
             if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
                 return Ok(Accepted::Forked);

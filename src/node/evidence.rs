@@ -47,7 +47,7 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let (vkey, stored) = self.key_of(store, &log)?;
+        let (vkey, stored) = Self::key_of(store, &log)?;
         if signed.verify(&vkey).is_err() {
             return Ok(Observed::NotSigned);
         }
@@ -94,7 +94,7 @@ impl<T: Tables> Node<T> {
         // The one soonest checkable is kept: an invented size gives way to any that is real.
         if stored.state.unproven.is_none_or(|unproven| unproven.head.size > size) {
             let stored = store.log(&log)?.ok_or(StoreError::UnknownLog)?;
-            self.restate(store, slot, LogState { unproven: Some(signed), ..stored.state })?;
+            self.restate(store, slot, &LogState { unproven: Some(signed), ..stored.state })?;
         }
         Ok(Observed::Ahead)
     }
@@ -111,16 +111,16 @@ impl<T: Tables> Node<T> {
         if signed.head.size == state.have {
             state.covering = None;
         }
-        self.restate(store, slot, state)
+        self.restate(store, slot, &state)
     }
 
     /// Commits a state without new records; the proof kept for the covering head stays.
-    fn restate(&mut self, store: &mut dyn Store, slot: u32, state: LogState) -> Result<(), StoreError> {
+    fn restate(&mut self, store: &mut dyn Store, slot: u32, state: &LogState) -> Result<(), StoreError> {
         let Some(log) = self.replicas.get(slot).map(|replica| replica.id) else { return Ok(()) };
         let mut kept = [[0; Hash::LEN]; MAX_PROOF];
         let count = if state.covering.is_some() { store.proof(&log, &mut kept)? } else { 0 };
         let proof = kept.get(..count).unwrap_or_default();
-        let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof };
+        let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state: *state, proof };
         self.commit(store, slot, &commit, None)
     }
 
@@ -143,7 +143,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         if let Some(stored) = store.log(log)? {
-            self.restate(store, slot, LogState { stopped: true, ..stored.state })?;
+            self.restate(store, slot, &LogState { stopped: true, ..stored.state })?;
         }
         self.mode = Mode::Stopped;
         self.notes.stopped = true;
@@ -224,7 +224,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
-        let (vkey, stored) = self.key_of(store, &log)?;
+        let (vkey, stored) = Self::key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
             self.fault(at, Fault::HeadSignature, false);
             return Ok(());
@@ -293,7 +293,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = self.key_of(store, log)?;
+        let (vkey, _) = Self::key_of(store, log)?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

@@ -151,11 +151,11 @@ impl<T: Tables> Node<T> {
     /// Signs a head if there are records that have none.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size);
-        if is_due && self.check_writing().is_ok() {
-            match self.publish(store) {
-                Err(Error::Store(error)) => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
+        if is_due
+            && self.check_writing().is_ok()
+            && let Err(Error::Store(error)) = self.publish(store)
+        {
+            return Err(error);
         }
         Ok(())
     }
@@ -286,12 +286,20 @@ impl<T: Tables> Node<T> {
         })
     }
 
-    /// Whether more records of this log may be stored: introduced ones have a quota.
-    pub(super) fn has_room_for(&self, replica: &Replica) -> bool {
+    /// Whether so many more bytes of this log may be stored: introduced ones have a quota.
+    pub(super) fn has_room_for(&self, replica: &Replica, bytes: u64) -> bool {
         let Origin::Introduced(by) = replica.origin else { return true };
-        let Introductions::Accept { bytes, .. } = self.config.introductions else { return false };
+        let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
         let introducer = self.peers.as_slice().iter().find(|peer| peer.node == by);
-        introducer.is_none_or(|peer| peer.introduced_bytes < bytes)
+        introducer.is_none_or(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
+    }
+
+    /// Says, once a round at most, that the introducer of this log has used up its quota.
+    pub(super) fn quota_full(&mut self, replica_origin: Origin) {
+        let Origin::Introduced(by) = replica_origin else { return };
+        if let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by) {
+            peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
+        }
     }
 
     /// What the store holds of the node's own log, which is created there with its first record.
@@ -311,11 +319,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(
-        &self,
-        store: &mut dyn Store,
-        log: &LogId,
-    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }

@@ -23,6 +23,7 @@ mod view;
 
 use core::fmt;
 use core::hash::{Hash as StdHash, Hasher};
+use core::time::Duration;
 
 pub use command::{Command, Fault, Notice, PushOutcome, SyncError, SyncReport};
 pub use config::{Config, Introductions};
@@ -104,8 +105,12 @@ struct Clock {
 }
 
 impl Clock {
+    /// The longest step: after a year everything is due that ever will be, and a clock that jumps to the
+    /// end of time must not take the node there, where no deadline lies ahead any more.
+    const LONGEST_STEP: Duration = Duration::from_secs(365 * 24 * 3_600);
+
     fn advance(&mut self, now: Instant) {
-        self.now = self.now + (now - self.last);
+        self.now = self.now + (now - self.last).min(Self::LONGEST_STEP);
         self.last = now;
     }
 }
@@ -377,10 +382,10 @@ impl<T: Tables> Node<T> {
     fn store_failed(&mut self, error: StoreError) {
         // A store that is only not ready is asked again soon, and nobody need be told.
         let pause = if error == StoreError::NotReady {
-            core::time::Duration::from_millis(1)
+            Duration::from_millis(1)
         } else {
             self.notes.store = Some(error);
-            self.config.interval.min(core::time::Duration::from_secs(1))
+            self.config.interval.min(Duration::from_secs(1))
         };
         self.store_retry_at = self.clock.now + pause;
     }

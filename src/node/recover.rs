@@ -107,14 +107,14 @@ impl<T: Tables> Node<T> {
     }
 
     fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = self.key_of(store, log)?;
+        let (_, stored) = Self::key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
         }
         let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
         // Evidence that a crash cut short.
         if let Some(unproven) = stored.state.unproven.filter(|unproven| unproven.head.size <= stored.state.have) {
-            let (vkey, stored) = self.key_of(store, log)?;
+            let (vkey, stored) = Self::key_of(store, log)?;
             self.judge(store, slot, &vkey, &stored, unproven)?;
         }
         Ok(())

@@ -13,6 +13,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// One followed log. Signatures, records, hashes and the key are in the store. Public only for the
 /// [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Replica {
     pub(crate) id: LogId,
     pub(crate) origin: Origin,
@@ -379,4 +380,16 @@ fn first_difference(a: &LogId, b: &LogId) -> Option<u32> {
 fn bit_at(id: &LogId, bit: u32) -> bool {
     let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
     byte & (0x80 >> (bit % 8)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replica;
+
+    #[test]
+    fn a_followed_log_takes_at_most_300_bytes_of_the_node() {
+        // Its place in the table, and its rank in the order of ids.
+        let bytes = size_of::<Option<Replica>>() + size_of::<u32>();
+        assert!(bytes <= 300, "{bytes}");
+    }
 }

@@ -5,7 +5,7 @@ use super::request::Asked;
 use super::view::{SyncProgress, View, ViewTable};
 use super::{Command, Fault, Node, SyncError};
 use crate::LogId;
-use crate::peer::{Compared, Kind, PeerId, Sync, Walk};
+use crate::peer::{Compared, Kind, Peer, PeerId, Sync, Walk};
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody, signed_text};
@@ -22,13 +22,13 @@ impl<T: Tables> Node<T> {
         let now = self.clock.now;
         // A full quota is told once a round at most.
         self.peers.as_mut_slice().iter_mut().for_each(|peer| peer.notes.quota_told = false);
-        self.mark(|peer| peer.is_healthy());
+        self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
         Ok(())
     }
 
     /// Marks up to `fanout` of the peers that qualify, each set of them as likely as any other.
-    fn mark(&mut self, qualifies: impl Fn(&crate::peer::Peer<T::Scheme>) -> bool) {
+    fn mark(&mut self, qualifies: impl Fn(&Peer<T::Scheme>) -> bool) {
         let mut left = self.peers.as_slice().iter().filter(|peer| qualifies(peer)).count();
         let mut wanted = self.config.fanout.min(left);
         for peer in self.peers.as_mut_slice().iter_mut().filter(|peer| qualifies(peer)) {
@@ -201,7 +201,7 @@ impl<T: Tables> Node<T> {
             view.is_owed = is_own || (view.was_behind == Some(entry.have) && entry.have < have);
             view.was_behind = Some(entry.have);
             if is_new_sync {
-                view.sync = Some(SyncProgress { before, received: 0, theirs, ended: None });
+                view.sync = Some(SyncProgress { before, received: 0, theirs, is_over: false, error: None });
             }
         });
         if is_new_sync
@@ -217,11 +217,8 @@ impl<T: Tables> Node<T> {
     fn hear_of_unknown_log(&mut self, peer: PeerId, entry: &Entry) -> bool {
         if !self.may_introduce(peer) {
             let is_accepting = matches!(self.config.introductions, super::Introductions::Accept { .. });
-            if let Some(peer) = self.peer_mut(peer)
-                && is_accepting
-                && !core::mem::replace(&mut peer.notes.quota_told, true)
-            {
-                peer.notes.quota = true;
+            if let Some(peer) = self.peer_mut(peer).filter(|_| is_accepting) {
+                peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
             }
             return true;
         }
@@ -229,7 +226,7 @@ impl<T: Tables> Node<T> {
         let theirs = entry.have;
         let is_heard = self.heard(peer, entry, |view| {
             if syncs && view.sync.is_none() && theirs > 0 {
-                view.sync = Some(SyncProgress { before: 0, received: 0, theirs, ended: None });
+                view.sync = Some(SyncProgress { before: 0, received: 0, theirs, is_over: false, error: None });
             }
         });
         if syncs

@@ -4,7 +4,7 @@
 use super::Node;
 use super::batch::Accepted;
 use super::encode::{BatchError, Envelope, read_batch};
-use super::evidence::{Observed, prove_to_head};
+use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
 use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
@@ -167,8 +167,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
-        let (body, _) =
-            postcard::take_from_bytes::<&[u8]>(behind).map(|(body, rest)| (body, rest)).map_err(|_| Refusal::Busy)?;
+        let (body, _) = postcard::take_from_bytes::<&[u8]>(behind).map_err(|_| Refusal::Busy)?;
         let signature = self.identity.sign(&text(body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
@@ -267,7 +266,7 @@ impl<T: Tables> Node<T> {
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
         self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
+        let (vkey, _) = Self::key_of(store, log).map_err(|error| self.refusal(error))?;
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 
@@ -297,18 +296,8 @@ impl<T: Tables> Node<T> {
         let batch = &push.batch;
         self.served(&batch.log)?;
         let slot = self.replicas.slot(&batch.log).ok_or(Refusal::Unknown)?;
-        let (before, is_wanted) = self.replicas.get(slot).map_or((Head::EMPTY, false), |replica| {
-            // Introduced logs have a quota, and what a stranger pushes counts against it too.
-            (replica.unproven, self.has_room_for(replica))
-        });
-        let accepted = if is_wanted || batch.records.is_empty() {
-            self.accept(store, slot, batch, None)
-        } else {
-            self.observe(store, slot, batch.head).map(|observed| match observed {
-                Observed::NotSigned => Accepted::Fault(super::Fault::HeadSignature),
-                _ => Accepted::Nothing,
-            })
-        };
+        let before = self.replicas.get(slot).map_or(Head::EMPTY, |replica| replica.unproven);
+        let accepted = self.accept(store, slot, batch, None);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
         self.cache.idle_until = None;
         let is_ahead =

@@ -162,7 +162,11 @@ impl<T: Tables> Node<T> {
 
     fn wants_records(&self, replica: &Replica) -> bool {
         let is_writing = replica.is_own() && !self.is_recovering();
-        !replica.is_forked && !replica.is_damaged && !replica.is_too_long && !is_writing && self.has_room_for(replica)
+        !replica.is_forked
+            && !replica.is_damaged
+            && !replica.is_too_long
+            && !is_writing
+            && self.has_room_for(replica, 1)
     }
 
     /// Whether no other peer that has the next record should be asked first: one that failed less, or
@@ -222,6 +226,14 @@ impl<T: Tables> Node<T> {
             }
             Ok(Accepted::Nothing | Accepted::Forked) if !batch.records.is_empty() => self.answered(at, Kind::Fetch),
             Ok(Accepted::Nothing | Accepted::Forked) => self.fail(at, SyncError::Failed),
+            Ok(Accepted::OverQuota) => {
+                // Asking again now would bring the same.
+                let until = self.clock.now + self.config.interval;
+                if let Some(replica) = self.replicas.get_mut(slot) {
+                    replica.blocked_until = until;
+                }
+                self.answered(at, Kind::Fetch);
+            }
             Ok(Accepted::Undecided) => self.dispute(at, &log, peer),
             Ok(Accepted::Fault(fault)) => self.fault(at, fault, false),
             Err(StoreError::NotReady) => return Err(StoreError::NotReady),
@@ -349,8 +361,8 @@ impl<T: Tables> Node<T> {
             is_stalled = view.failures >= STALLED;
         }
         let have = self.replicas.find(log).map_or(0, |replica| replica.have);
-        let others = self.views.of_log(log).iter().filter(|view| view.have > have);
-        if is_stalled && others.fold(true, |stalled, view| stalled && view.failures >= STALLED) {
+        let mut others = self.views.of_log(log).iter().filter(|view| view.have > have);
+        if is_stalled && others.all(|view| view.failures >= STALLED) {
             self.stalled(log);
         }
     }
@@ -369,8 +381,8 @@ impl<T: Tables> Node<T> {
     pub(super) fn next_sync_notice(&mut self) -> Option<Notice> {
         let replicas = &self.replicas;
         let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
-            let sync = view.sync?;
-            let error = sync.ended?;
+            let sync = view.sync.filter(|sync| sync.is_over)?;
+            let error = sync.error;
             view.sync = None;
             let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
             let (peer, log) = (view.peer, view.log);

@@ -10,6 +10,7 @@ use crate::{Head, Instant, LogId};
 
 /// One peer's view of one log. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct View {
     pub(crate) log: LogId,
     pub(crate) peer: PeerId,
@@ -43,7 +44,9 @@ pub(crate) struct SyncProgress {
     pub(crate) before: u64,
     pub(crate) received: u64,
     pub(crate) theirs: u64,
-    pub(crate) ended: Option<Option<SyncError>>,
+    pub(crate) is_over: bool,
+    /// Why it did not bring all, if it did not.
+    pub(crate) error: Option<SyncError>,
 }
 
 /// What a difference calls for.
@@ -142,8 +145,9 @@ impl View {
 
     /// Ends this log's part in an on-demand sync.
     pub(crate) fn end_sync(&mut self, error: Option<SyncError>) {
-        if let Some(sync) = &mut self.sync {
-            sync.ended.get_or_insert(error);
+        if let Some(sync) = self.sync.as_mut().filter(|sync| !sync.is_over) {
+            sync.is_over = true;
+            sync.error = error;
         }
     }
 }

@@ -22,7 +22,9 @@ impl Member {
         let peers = all.iter().filter(|peer| peer.vkey != self.vkey);
         let peers: Vec<_> = peers.map(|peer| format!("http://{}={}", peer.address, peer.vkey)).collect();
         let mut arguments = vec!["--key", self.key.to_str().unwrap(), "--listen", &self.address, "--interval", "0.2"];
-        peers.iter().for_each(|peer| arguments.extend(["--peer", peer]));
+        for peer in &peers {
+            arguments.extend(["--peer", peer]);
+        }
         if new_log {
             arguments.push("--new-log");
         }
@@ -132,7 +134,9 @@ async fn and_attests_on_while_nobody_finds_a_fork() {
         }
     }
     // Nothing that is static is dropped by itself.
-    slots.iter().for_each(|slot| drop(slot.lock().unwrap().take()));
+    for slot in slots {
+        drop(slot.lock().unwrap().take());
+    }
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn more_requests_at_one_time_are_503() {
     while request(Method::GET, &format!("{}/status", node.url), None, Vec::new()).await.0 != StatusCode::OK {}
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_mailbox_is_503() {
     let node = start_with(Limits { mailbox: 1, ..Limits::default() }, MemoryStore::new()).await;
     let (started, is_started) = std::sync::mpsc::channel();

@@ -17,7 +17,7 @@ fn encode(message: Message<'_>) -> Vec<u8> {
 async fn what_makes_no_sense_is_400_and_what_is_not_there_404() {
     let node = start().await;
     node.append(4).await;
-    let unknown = LogId::from_bytes([9; 32]);
+    let unknown = LogId::from_bytes([0xab; 32]);
     let (bad, missing) = (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND);
     let cases = [
         (bad, "/records?log=abc".to_owned()),

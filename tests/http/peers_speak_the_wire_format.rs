@@ -146,6 +146,7 @@ async fn a_push_that_does_not_verify_is_422() {
 #[tokio::test]
 async fn a_fork_proof_freezes_the_log_and_is_served_on() {
     let node = start().await;
+    node.append(1).await;
     let heads =
         [[1; 32], [2; 32]].map(|root| SignedHead::sign(&writer(), Head { size: 3, root: Hash::from_bytes(root) }));
     let roots = heads.map(|signed| signed.head.root);

@@ -17,11 +17,14 @@ use crate::driver::Limits;
 use crate::driver::listen::listen;
 use crate::process::{Process, keygen, run};
 
+/// What an answer becomes, by what was asked.
+type Lie = fn(&str, Vec<u8>) -> Vec<u8>;
+
 /// Stands before a node and changes what it answers.
 #[derive(Clone)]
 struct Liar {
     truth: String,
-    lie: fn(&str, Vec<u8>) -> Vec<u8>,
+    lie: Lie,
 }
 
 async fn lie(State(liar): State<Liar>, asked: Request) -> Response {
@@ -30,7 +33,7 @@ async fn lie(State(liar): State<Liar>, asked: Request) -> Response {
     (status, (liar.lie)(&uri, body.into_bytes())).into_response()
 }
 
-async fn liar(node: &Running, how: fn(&str, Vec<u8>) -> Vec<u8>) -> (String, watch::Sender<bool>) {
+async fn liar(node: &Running, how: Lie) -> (String, watch::Sender<bool>) {
     let router = Router::new().fallback(lie).with_state(Liar { truth: node.url.clone(), lie: how });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -64,7 +67,7 @@ async fn verify_finds_what_is_not_true() {
         assert!(text.contains(line), "{line}: {text}");
     }
 
-    let lies: [(&str, fn(&str, Vec<u8>) -> Vec<u8>); 4] = [
+    let lies: [(&str, Lie); 4] = [
         ("another record", |uri, body| if uri.starts_with("/records") { replace(&body, 3, b"another") } else { body }),
         ("another checkpoint", |uri, body| {
             if !uri.starts_with("/checkpoint") {

@@ -93,7 +93,7 @@ async fn status(State(handle): State<Handle>, headers: HeaderMap, query: LogQuer
     if wants_binary(&headers) {
         return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Status(_))).await;
     }
-    Ok(Json(handle.call(|engine| json::status(engine)).await?).into_response())
+    Ok(Json(handle.call(json::status).await?).into_response())
 }
 
 async fn records(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {

@@ -81,7 +81,8 @@ async fn frames_that_are_none_or_do_not_belong_are_400() {
         ("key", Some(URL_SAFE_NO_PAD.encode([&[9], &key[1..]].concat())), "version"),
         ("key", Some(String::new()), "version"),
         ("key", Some("***".to_owned()), "base64url"),
-        ("key", None, "frame"),
+        ("status", None, "frame"),
+        ("consistency-proof", None, "old_size"),
     ];
     for (path, frame, reason) in cases {
         let query = frame.map(|frame| format!("?frame={frame}")).unwrap_or_default();

@@ -89,6 +89,16 @@ async fn each_endpoint_answers_the_frame_of_its_kind() {
 }
 
 #[tokio::test]
+async fn readable_parameters_are_answered_in_frames_too() {
+    let node = start().await;
+    node.append(9).await;
+    let get = client().get(format!("{}/records?start=7", node.url)).header("accept", format!("{BINARY}, */*;q=0.1"));
+    let answer = get.send().await.unwrap().bytes().await.unwrap();
+    let Message::Response(Response::Records(batch)) = Frame::decode(&answer).unwrap().message else { panic!() };
+    assert_eq!((batch.start, Records::new(batch.records).iter().count()), (7, 2));
+}
+
+#[tokio::test]
 async fn a_push_is_taken_and_served_on() {
     let node = start().await;
     let (records, head) = log(6);

@@ -44,6 +44,7 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         eprintln!("skipped: {error}");
     }
     if files.is_empty() {
+        ensure!(errors.is_empty(), "no file in {} can be read", dir.display());
         eprintln!("there are no files in {}: nothing to attest", dir.display());
     }
     let (members, _running) = spread::start(NAMES).await?;

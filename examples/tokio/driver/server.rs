@@ -23,7 +23,7 @@ use verisoo::LogId;
 use verisoo::wire::{Frame, Message, Request as WireRequest, RequestId, Response as WireResponse};
 
 use super::error::{ApiError, status_of};
-use super::json::{self, ForkRequest, PushRequest};
+use super::json;
 use super::{BINARY, Engine, Handle, Limits};
 
 /// The peers' port. Reading and gossip; local records come in elsewhere (see `admin`).
@@ -153,12 +153,12 @@ async fn get_answer<T: Serialize + Send + 'static>(
     }
     let frame = query.frame.as_ref().map(|frame| URL_SAFE_NO_PAD.decode(frame));
     let frame = frame.transpose().map_err(|_| ApiError::bad("frame: not base64url without padding"))?;
-    let answer = handle.call(move |engine| match frame {
-        Some(frame) => exchange(engine, &frame, kind),
-        None => {
-            let request = kind.request(&query, query.log(engine)?)?;
-            engine.respond(RequestId::new(0), &request).map(<[u8]>::to_vec)
+    let answer = handle.call(move |engine| {
+        if let Some(frame) = frame {
+            return exchange(engine, &frame, kind);
         }
+        let request = kind.request(&query, query.log(engine)?)?;
+        engine.respond(RequestId::new(0), &request).map(<[u8]>::to_vec)
     });
     Ok(frame_answer(answer.await??))
 }

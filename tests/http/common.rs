@@ -32,13 +32,27 @@ pub fn identity(name: &str) -> Identity {
 
 /// A node that knows `writer` as a peer which cannot be reached, so that its log is followed.
 pub async fn start_with(limits: Limits, store: MemoryStore) -> Running {
-    let identity = identity("node.example");
-    let peer = PeerAddress { url: "http://127.0.0.1:9/".parse().unwrap(), vkey: *writer().vkey() };
-    let mut config = Config::default();
     // Nothing happens by itself.
-    config.interval = Duration::from_secs(3_600);
+    let interval = Duration::from_secs(3_600);
+    start_as("node.example", vec![peer("http://127.0.0.1:9", &writer())], interval, limits, store).await
+}
+
+pub fn peer(url: &str, identity: &Identity) -> PeerAddress {
+    PeerAddress { url: url.parse().unwrap(), vkey: *identity.vkey() }
+}
+
+pub async fn start_as(
+    name: &str,
+    peers: Vec<PeerAddress>,
+    interval: Duration,
+    limits: Limits,
+    store: MemoryStore,
+) -> Running {
+    let identity = identity(name);
+    let mut config = Config::default();
+    config.interval = interval;
     let store: Box<dyn Store + Send> = Box::new(store);
-    let (driver, handle) = Driver::new(identity.clone(), config, store, Begin::New, vec![peer], &limits).unwrap();
+    let (driver, handle) = Driver::new(identity.clone(), config, store, Begin::New, peers, &limits).unwrap();
     tokio::spawn(driver.run());
     let (stop, stopped) = watch::channel(false);
     let mut urls = Vec::new();

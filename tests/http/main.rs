@@ -7,6 +7,7 @@ mod driver;
 
 mod a_killed_writer_takes_its_log_back;
 mod a_request_has_limits;
+mod answers_are_handed_over_in_order;
 mod bad_requests_are_told_why;
 mod common;
 mod keys_are_written_once;

@@ -121,6 +121,8 @@ pub struct Peer<S: Scheme> {
     pub(crate) offered: u32,
     /// When this peer is offered what has changed; `None` while there is nothing to offer.
     pub(crate) offer_at: Option<Instant>,
+    /// The head it pushed to us last, in a few bits.
+    pub(crate) pushed_to_us: u64,
     pub(crate) sync: Option<Sync>,
     /// Logs found behind in the sync under way.
     pub(crate) sync_logs: u32,
@@ -154,6 +156,8 @@ pub struct PeerInfo {
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,
+    /// While this node recovers: the peer has said what it knows of its log.
+    pub has_answered: bool,
 }
 
 impl<S: Scheme> Peer<S> {
@@ -177,6 +181,7 @@ impl<S: Scheme> Peer<S> {
             has_answered: false,
             offered: newest,
             offer_at: None,
+            pushed_to_us: 0,
             sync: None,
             sync_logs: 0,
             introduced_logs: 0,
@@ -192,6 +197,7 @@ impl<S: Scheme> Peer<S> {
             health: self.health,
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,
+            has_answered: self.has_answered,
         }
     }
 

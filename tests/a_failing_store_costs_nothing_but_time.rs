@@ -255,6 +255,8 @@ fn a_second_writer_is_proven_a_forker(stores: Vec<FailingStore>, retries: bool) 
         net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
         net.append(at, &[at as u8]);
         net.append(at, b"and more");
+        // Only what is signed can be a second history.
+        net.insist(at, "publish", |node, store| node.publish(store));
     }
     net.link(2, 1);
     let log = net.members[2].node.id();

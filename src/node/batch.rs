@@ -56,7 +56,7 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Forked);
         };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));

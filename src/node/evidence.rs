@@ -47,7 +47,7 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if signed.verify(&vkey).is_err() {
             return Ok(Observed::NotSigned);
         }
@@ -60,7 +60,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn settle_evidence(&mut self, store: &mut dyn Store, slot: u32) -> Result<(), StoreError> {
         let Some(replica) = self.replicas.get(slot).filter(|replica| replica.has_evidence()) else { return Ok(()) };
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if let Some(unproven) = stored.state.unproven {
             let observed = self.judge(store, slot, &vkey, &stored, unproven)?;
             if observed != Observed::Forked {
@@ -92,6 +92,7 @@ impl<T: Tables> Node<T> {
         stored: &StoredLog,
         signed: SignedHead,
     ) -> Result<Observed, StoreError> {
+        self.create_own(store, slot)?;
         let Some(replica) = self.replicas.get(slot) else { return Ok(Observed::Consistent) };
         let (log, have, size) = (replica.id, replica.have, signed.head.size);
         let their_side = Side { head: signed, root: signed.head.root, proof: &[] };
@@ -235,6 +236,7 @@ impl<T: Tables> Node<T> {
         slot: u32,
         proof: &ForkProof<'_>,
     ) -> Result<(), StoreError> {
+        self.create_own(store, slot)?;
         let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
         let (log, is_own) = (replica.id, replica.is_own());
         let mut buf = [0; ForkProof::MAX_LEN];
@@ -271,7 +273,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
             self.fault(at, Fault::HeadSignature, false);
             return Ok(());
@@ -342,7 +344,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = Self::key_of(store, log)?;
+        let (vkey, _) = self.key_of(store, log)?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

@@ -391,11 +391,36 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
-        let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
+    /// The key of a followed log, and what is held of it. It was checked before it was stored.
+    pub(super) fn key_of(
+        &self,
+        store: &mut dyn Store,
+        log: &LogId,
+    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+        let Some(stored) = store.log(log)? else {
+            // The node's own comes into the store with its first record.
+            return if *log == self.own { Ok(self.own_empty()) } else { Err(StoreError::UnknownLog) };
+        };
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
+    }
+
+    fn own_empty(&self) -> (Vkey<T::Scheme>, StoredLog) {
+        let (vkey, state) = (*self.identity.vkey(), LogState::default());
+        let (name, key, origin) = (*vkey.name(), *vkey.key(), Origin::Own);
+        (vkey, StoredLog { name, key, origin, first: 0, bytes: 0, forked: false, state })
+    }
+
+    /// Brings the node's own log into the store, where it is not yet: it has no record, and its key has signed
+    /// something all the same. (The node was begun anew on a key that was used, and must not go on.)
+    pub(super) fn create_own(&mut self, store: &mut dyn Store, slot: u32) -> Result<(), StoreError> {
+        let own = self.own;
+        if self.replicas.slot(&own) == Some(slot) && store.log(&own)?.is_none() {
+            let vkey = self.identity.vkey();
+            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
+            self.wrote();
+        }
+        Ok(())
     }
 
     /// The store's content does not fit the log's heads: it is served no more.

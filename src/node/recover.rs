@@ -110,7 +110,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = Self::key_of(store, log)?;
+        let (_, stored) = self.key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
         }

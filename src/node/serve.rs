@@ -268,7 +268,7 @@ impl<T: Tables> Node<T> {
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
         self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = Self::key_of(store, log).map_err(|error| self.refusal(error))?;
+        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 

@@ -3,7 +3,7 @@
 //! stand-alone verifier freezes a log.
 
 use super::logs::{read_error, root_of};
-use super::replica::Note;
+use super::replica::{Note, Replica};
 use super::request::Asked;
 use super::view::ViewTable;
 use super::{Fault, Mode, Node, SyncError};
@@ -47,11 +47,12 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let (vkey, stored) = self.key_of(store, &log)?;
-        if signed.verify(&vkey).is_err() {
-            return Ok(Observed::NotSigned);
-        }
-        self.judge(store, slot, &vkey, &stored, signed)
+        let observed = match self.key_of(store, &log) {
+            Ok((vkey, _)) if signed.verify(&vkey).is_err() => Ok(Observed::NotSigned),
+            Ok((vkey, stored)) => self.judge(store, slot, &vkey, &stored, signed),
+            Err(error) => Err(error),
+        };
+        observed.inspect_err(|error| self.note_damage(&log, *error))
     }
 
     /// Judges the evidence that an accepted batch left behind: a head seen before that the records now
@@ -92,7 +93,22 @@ impl<T: Tables> Node<T> {
         stored: &StoredLog,
         signed: SignedHead,
     ) -> Result<Observed, StoreError> {
-        self.create_own(store, slot)?;
+        let observed = self.hold_against(store, slot, vkey, stored, signed)?;
+        if self.replicas.get(slot).is_some_and(Replica::is_own) {
+            // Last: a store that fails must find the node as it was.
+            self.raise_target(signed.head.size);
+        }
+        Ok(observed)
+    }
+
+    fn hold_against(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        vkey: &Vkey<T::Scheme>,
+        stored: &StoredLog,
+        signed: SignedHead,
+    ) -> Result<Observed, StoreError> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(Observed::Consistent) };
         let (log, have, size) = (replica.id, replica.have, signed.head.size);
         let their_side = Side { head: signed, root: signed.head.root, proof: &[] };
@@ -236,7 +252,6 @@ impl<T: Tables> Node<T> {
         slot: u32,
         proof: &ForkProof<'_>,
     ) -> Result<(), StoreError> {
-        self.create_own(store, slot)?;
         let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
         let (log, is_own) = (replica.id, replica.is_own());
         let mut buf = [0; ForkProof::MAX_LEN];
@@ -272,6 +287,25 @@ impl<T: Tables> Node<T> {
         if (answer.log, answer.size) != (log, size) {
             return Ok(());
         }
+        match self.judge_proof(store, peer, at, answer) {
+            Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
+                // Our own store cannot be held against the answer: that is nobody's fault but ours.
+                self.note_damage(&log, error);
+                self.answered(at, Kind::Fetch);
+                Ok(())
+            }
+            judged => judged,
+        }
+    }
+
+    fn judge_proof(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        at: usize,
+        answer: &ProofAnswer<'_>,
+    ) -> Result<(), StoreError> {
+        let (log, size) = (answer.log, answer.size);
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
         let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
@@ -284,8 +318,6 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let is_ours = match root_of(store, &log, size) {
-            // Not held: dropped since, or asked about on the word of a peer that knows no better.
-            _ if size > stored.state.have => None,
             Err(StoreError::Dropped { .. }) => None,
             root => Some(root? == answer.root),
         };
@@ -330,10 +362,11 @@ impl<T: Tables> Node<T> {
         proof: &[u8],
     ) -> Result<(), StoreError> {
         let Some((at, Asked::Fork { log })) = self.outstanding(peer, request) else { return Ok(()) };
-        if self.take_fork(store, &log, proof)? {
-            self.answered(at, Kind::Fetch);
-        } else {
-            self.fault(at, Fault::FalseForkProof, false);
+        match self.take_fork(store, &log, proof) {
+            Ok(false) => self.fault(at, Fault::FalseForkProof, false),
+            // (A proof that a damaged store leaves unchecked is nobody's fault.)
+            Ok(true) | Err(StoreError::Damaged | StoreError::Mismatch) => self.answered(at, Kind::Fetch),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -344,7 +377,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = self.key_of(store, log)?;
+        let (vkey, _) = self.key_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

@@ -182,6 +182,8 @@ impl<T: Tables> Node<T> {
         match self.publish(store) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
                 self.block(slot, error);
                 Ok(())
             }
@@ -384,43 +386,40 @@ impl<T: Tables> Node<T> {
             Some(stored) if stored.state.have != have => Err(Error::LogExists),
             Some(stored) => Ok(stored),
             None => {
-                let vkey = self.identity.vkey();
-                store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)?;
+                self.create_own(store)?;
                 Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
             }
         }
     }
 
-    /// The key of a followed log, and what is held of it. It was checked before it was stored.
+    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let vkey = self.identity.vkey();
+        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    }
+
+    /// The key of a followed log, which was checked before it was stored. The node's own log may not be
+    /// there before its first record; what comes of it from outside must be judged all the same.
     pub(super) fn key_of(
-        &self,
+        &mut self,
         store: &mut dyn Store,
         log: &LogId,
     ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
-        let Some(stored) = store.log(log)? else {
-            // The node's own comes into the store with its first record.
-            return if *log == self.own { Ok(self.own_empty()) } else { Err(StoreError::UnknownLog) };
-        };
+        if *log == self.own && store.log(log)?.is_none() {
+            self.create_own(store)?;
+            self.is_unsynced = true;
+        }
+        let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
     }
 
-    fn own_empty(&self) -> (Vkey<T::Scheme>, StoredLog) {
-        let (vkey, state) = (*self.identity.vkey(), LogState::default());
-        let (name, key, origin) = (*vkey.name(), *vkey.key(), Origin::Own);
-        (vkey, StoredLog { name, key, origin, first: 0, bytes: 0, forked: false, state })
-    }
-
-    /// Brings the node's own log into the store, where it is not yet: it has no record, and its key has signed
-    /// something all the same. (The node was begun anew on a key that was used, and must not go on.)
-    pub(super) fn create_own(&mut self, store: &mut dyn Store, slot: u32) -> Result<(), StoreError> {
-        let own = self.own;
-        if self.replicas.slot(&own) == Some(slot) && store.log(&own)?.is_none() {
-            let vkey = self.identity.vkey();
-            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
-            self.wrote();
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
         }
-        Ok(())
     }
 
     /// The store's content does not fit the log's heads: it is served no more.

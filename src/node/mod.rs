@@ -61,6 +61,7 @@ type DefaultTables = crate::tables::Fixed<8, 16, 64, 16, 206>;
 ///
 /// The crate's front page shows two nodes converging.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Node<T: Tables = DefaultTables> {
     identity: Identity<T::Scheme>,
     own: LogId,
@@ -365,7 +366,10 @@ impl<T: Tables> Node<T> {
             Event::RecordsReceived { peer, request, batch } => self.on_records(store, peer, request, &batch),
             Event::KeyReceived { peer, request, name, key } => self.on_key(store, peer, request, name, key),
             Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
-            Event::PushAccepted { peer, request, word } => self.on_push_word(store, peer, request, &word),
+            Event::PushAccepted { peer, request, word } => {
+                self.on_push_word(store, peer, request, &word);
+                Ok(())
+            }
             Event::ForkAccepted { peer, request } => {
                 if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
                     // Its next status will say so under its signature; until then there is nothing to push.

@@ -268,7 +268,7 @@ impl<T: Tables> Node<T> {
                 // A peer that sends a trickle is not preferred to one that has not been tried.
                 let is_trickle = is_short && batch.records.len() < usize::try_from(limit / 8).unwrap_or(0);
                 if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.failures = if is_trickle { 1 } else { 0 };
+                    view.failures = u8::from(is_trickle);
                     // What was asked for behind a range that fell short will be dropped: the window closes,
                     // and opens again as ranges line up.
                     view.window = if is_short { 1 } else { view.window.saturating_add(1) };

@@ -322,10 +322,9 @@ impl<T: Tables> Node<T> {
             root => Some(root? == answer.root),
         };
         let sent_batch = self.views.of(&log, peer).is_some_and(|view| view.sent_batch);
-        let mut is_settled = true;
         if is_ours == Some(false) {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
-            is_settled = self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
+            self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
             self.own_head_met(slot, head);
         } else {
             self.judge(store, slot, &vkey, &stored, answer.head)?;
@@ -335,10 +334,9 @@ impl<T: Tables> Node<T> {
         if sent_batch && is_ours == Some(true) && !is_forked {
             // Its log is ours up to there, and its head is true: the records it sent were not.
             self.fault(at, Fault::FalseRecords, false);
-        } else if is_settled {
-            self.answered(at, Kind::Fetch);
         } else {
-            self.fail(at, SyncError::Failed);
+            // Also where nothing can be proven by it, for want of a signed head on our side: it is true.
+            self.answered(at, Kind::Fetch);
         }
         Ok(())
     }

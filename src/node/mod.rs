@@ -285,6 +285,17 @@ impl<T: Tables> Node<T> {
         self.is_paused
     }
 
+    /// Whether an answer to this request of this node is still wanted. Where not, a driver may close what it
+    /// keeps open for it.
+    pub fn awaits(&self, peer: PeerId, request: RequestId) -> bool {
+        self.outstanding(peer, request).is_some()
+    }
+
+    /// Requests under way to all peers together; never more than [`Config::max_requests`].
+    pub fn outstanding_requests(&self) -> usize {
+        self.requests.as_slice().len()
+    }
+
     /// Everything that happens comes in here.
     ///
     /// Nothing a peer sends makes this fail. An `Err` is the store's: with [`StoreError::NotReady`]

@@ -102,6 +102,8 @@ pub struct Peer<S: Scheme> {
     /// Not asked before this moment, unless it is healthy.
     pub(crate) retry_at: Instant,
     failures: [u8; 3],
+    /// When a failure was last counted.
+    failed_at: Instant,
     /// Pauses taken since it was last healthy.
     pauses: u8,
     /// Times the deadline has doubled and the batch halved.
@@ -119,6 +121,8 @@ pub struct Peer<S: Scheme> {
     pub(crate) offered: u32,
     /// When this peer is offered what has changed; `None` while there is nothing to offer.
     pub(crate) offer_at: Option<Instant>,
+    /// The head it pushed to us last, in a few bits.
+    pub(crate) pushed_to_us: u64,
     pub(crate) sync: Option<Sync>,
     /// Logs found behind in the sync under way.
     pub(crate) sync_logs: u32,
@@ -152,6 +156,8 @@ pub struct PeerInfo {
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,
+    /// While this node recovers: the peer has said what it knows of its log.
+    pub has_answered: bool,
 }
 
 impl<S: Scheme> Peer<S> {
@@ -164,6 +170,7 @@ impl<S: Scheme> Peer<S> {
             health: Health::Healthy,
             retry_at: Instant::ZERO,
             failures: [0; 3],
+            failed_at: Instant::ZERO,
             pauses: 0,
             slowness: 0,
             max_message: MIN_MESSAGE,
@@ -174,6 +181,7 @@ impl<S: Scheme> Peer<S> {
             has_answered: false,
             offered: newest,
             offer_at: None,
+            pushed_to_us: 0,
             sync: None,
             sync_logs: 0,
             introduced_logs: 0,
@@ -189,6 +197,7 @@ impl<S: Scheme> Peer<S> {
             health: self.health,
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,
+            has_answered: self.has_answered,
         }
     }
 
@@ -219,8 +228,13 @@ impl<S: Scheme> Peer<S> {
         }
     }
 
-    /// A request of this kind failed.
-    pub(crate) fn failed(&mut self, kind: Kind, now: Instant, config: &Config, rng: &mut Rng) {
+    /// A request of this kind, made at `asked_at`, failed. One made before the last failure says nothing
+    /// new: a connection that breaks takes all that was under way with it, and is one failure.
+    pub(crate) fn failed(&mut self, kind: Kind, asked_at: Instant, now: Instant, config: &Config, rng: &mut Rng) {
+        if asked_at < self.failed_at {
+            return;
+        }
+        self.failed_at = now;
         let failures = self.count(kind, |failures| failures.saturating_add(1));
         match self.health {
             Health::Healthy if failures >= FAILURES => {
@@ -228,8 +242,9 @@ impl<S: Scheme> Peer<S> {
                 self.notes.health = true;
                 self.pause(now, config, rng);
             }
-            Health::Healthy => {}
-            Health::Unhealthy | Health::AtFault(_) => self.pause(now, config, rng),
+            Health::Unhealthy => self.pause(now, config, rng),
+            // A fault's pause is longer than any: what else fails meanwhile must not shorten it.
+            Health::Healthy | Health::AtFault(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Judging a batch: records that came with the signed head they are said to lead to. Nothing unproven is
 //! ever stored, and everything that could still fail comes before the store is written.
 
-use super::evidence::{Observed, Side};
+use super::evidence::Observed;
 use super::{Fault, Node};
 use crate::log::{Frontier, leaf_hash, verify_consistency};
 use crate::peer::PeerId;
@@ -17,6 +17,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// It holds more records than are ever asked for at once.
+    Excess,
     /// Its introducer's quota of bytes has no room for it.
     OverQuota,
     /// It showed that the log has forked, and the log is frozen.
@@ -49,6 +51,10 @@ impl<T: Tables> Node<T> {
         if replica.is_forked || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
+        self.settle_evidence(store, slot)?;
+        let Some(replica) = self.replicas.get(slot).filter(|replica| !replica.is_forked) else {
+            return Ok(Accepted::Forked);
+        };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
         let (vkey, stored) = Self::key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
@@ -60,16 +66,11 @@ impl<T: Tables> Node<T> {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             return Ok(if observed == Observed::Forked { Accepted::Forked } else { Accepted::Nothing });
         };
-        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, records.as_bytes().len() as u64)) {
-            self.quota_full(stored.origin);
-            self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
-            return Ok(Accepted::OverQuota);
-        }
         let mut hashes = core::mem::take(&mut self.cache.hashes);
         let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, &mut hashes, from);
         hashes.clear();
         self.cache.hashes = hashes;
-        if matches!(result, Ok(Accepted::Undecided)) {
+        if matches!(result, Ok(Accepted::Undecided | Accepted::OverQuota)) {
             // Its head is signed all the same, and evidence.
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             if observed == Observed::Forked {
@@ -117,21 +118,28 @@ impl<T: Tables> Node<T> {
         if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err() {
             return Ok(Accepted::Undecided);
         }
-        let (state, contradiction) = next_state(&stored.state, head, &hashed);
+        // Only now: records that are false take up nobody's quota.
+        let len = records.as_bytes().len() as u64;
+        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, len)) {
+            self.quota_full(stored.origin);
+            return Ok(Accepted::OverQuota);
+        }
+        let state = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
         let commit = Commit { start: stored.state.have, records, hashes: hashes.as_slice(), state, proof };
         self.commit(store, slot, &commit, from)?;
         if self.is_recovering() && self.own == log {
             self.raise_target(head.head.size);
         }
-        if let Some(rival) = contradiction {
-            let (_, stored) = Self::key_of(store, &log)?;
-            let side = Side { head: rival, root: rival.head.root, proof: &[] };
-            if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
-                return Ok(Accepted::Forked);
-            }
+        // The records are in. What they say about heads seen before is judged now if the store lets us, and
+        // else by the next poll.
+        let is_settled = self.settle_evidence(store, slot);
+        let is_forked = self.replicas.get(slot).is_some_and(|replica| replica.is_forked);
+        match is_settled {
+            Ok(()) | Err(StoreError::NotReady) => {}
+            Err(error) => self.notes.store = Some(error),
         }
-        Ok(Accepted::Appended(hashed.end - stored.state.have))
+        Ok(if is_forked { Accepted::Forked } else { Accepted::Appended(hashed.end - stored.state.have) })
     }
 
     /// Hashes records onto what is held, checking their framing on the way.
@@ -154,7 +162,7 @@ impl<T: Tables> Node<T> {
             let adds = 1 + frontier.size().trailing_ones() as usize;
             if frontier.size() - have >= most || hashes.as_slice().len() + adds > room {
                 // More than this node ever asks for.
-                return Ok(Err(Accepted::Nothing));
+                return Ok(Err(Accepted::Excess));
             }
             let pushed = frontier.push(leaf_hash(record), |hash| {
                 // There is room: it was checked above.
@@ -173,9 +181,9 @@ impl<T: Tables> Node<T> {
     }
 }
 
-/// The state after a batch that verified: what its head is now, what became of the heads known before, and
-/// one of those that the records contradict.
-fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState, Option<SignedHead>) {
+/// The state after a batch that verified: what its head is now, and what became of the heads known before.
+/// One that the records contradict stays, as evidence to be judged once they are in.
+fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> LogState {
     let mut state = LogState { have: hashed.end, covering: None, unproven: None, ..*before };
     let mut contradiction = None;
     let complete = |state: &mut LogState, head: SignedHead| {
@@ -206,7 +214,7 @@ fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState
     }
     // Evidence is not lost to a crash before the fork proof is kept.
     state.unproven = contradiction.or(state.unproven);
-    (state, contradiction)
+    state
 }
 
 /// A head that is known to be signed, with the signature that is known to be true.

@@ -66,7 +66,7 @@ pub struct Node<T: Tables = DefaultTables> {
     own: LogId,
     config: Config,
     /// Nonces are hashes over this: derived from the identity and the seed, never sent.
-    secret: Hash,
+    secret: Secret,
     rng: Rng,
     clock: Clock,
     mode: Mode,
@@ -81,8 +81,15 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
-    /// Something was written that is not known to be durable.
+    /// Something was written that is not known to be durable, and is to be by then.
     is_unsynced: bool,
+    sync_at: Instant,
+    /// Some log holds evidence that is still to be judged.
+    has_evidence: bool,
+    /// Writing has ended, and the store does not know it yet.
+    is_stop_unsaved: bool,
+    /// There may be a log with a head ahead that nothing leads to, and nobody has been told.
+    may_stall: bool,
     /// Where the search for the next difference to work on begins.
     next_view: usize,
     cache: Cache<T>,
@@ -95,6 +102,16 @@ struct Notes {
     recovered: bool,
     stopped: bool,
     store: Option<StoreError>,
+}
+
+/// What only this node knows; not shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Secret(Hash);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// The node's time: advances with the caller's clock and stands still while that goes backwards.
@@ -151,9 +168,9 @@ impl<T: Tables> Node<T> {
     fn with_mode(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant, mode: Mode) -> Self {
         let own = identity.vkey().id();
         // A deterministic signature over the seed is a secret only this key's holder can compute.
-        let secret = Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]);
+        let secret = Secret(Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]));
         let mut rng_seed = [0; 8];
-        rng_seed.copy_from_slice(&Hash::of(&[b"verisoo/jitter", secret.as_bytes()]).as_bytes()[..8]);
+        rng_seed.copy_from_slice(&Hash::of(&[b"verisoo/jitter", secret.0.as_bytes()]).as_bytes()[..8]);
         let mut replicas = Replicas::default();
         replicas.insert(Replica::new(own, crate::store::Origin::Own));
         Self {
@@ -175,6 +192,10 @@ impl<T: Tables> Node<T> {
             is_paused: false,
             store_retry_at: Instant::ZERO,
             is_unsynced: false,
+            sync_at: Instant::ZERO,
+            has_evidence: false,
+            is_stop_unsaved: false,
+            may_stall: true,
             next_view: 0,
             cache: Cache { hashes: T::Hashes::default(), digest: None, root: None, idle_until: None },
         }
@@ -298,19 +319,53 @@ impl<T: Tables> Node<T> {
 
     /// Everything that happens comes in here.
     ///
-    /// Nothing a peer sends makes this fail. An `Err` is the store's: with [`StoreError::NotReady`]
-    /// nothing has changed, and the same event can be handled again once the store is ready (or be
-    /// dropped: its deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
+    /// has changed, and the same event can be handled again once the store is ready (or be dropped: its
+    /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
     pub fn handle(&mut self, now: Instant, store: &mut dyn Store, event: Event<'_>) -> Result<(), Error> {
         let clock = self.clock;
         self.clock.advance(now);
-        let result = self.dispatch(store, event);
-        if result.is_err() {
-            self.clock = clock;
-        } else {
-            self.cache.idle_until = None;
+        match self.dispatch(store, event) {
+            Ok(()) => {
+                self.save_stop_soon(store);
+                // The passing of time alone is what `poll` looks at anyway.
+                if !matches!(event, Event::Tick) {
+                    self.cache.idle_until = None;
+                }
+                Ok(())
+            }
+            Err(StoreError::NotReady) => {
+                self.clock = clock;
+                Err(Error::Store(StoreError::NotReady))
+            }
+            Err(error) => {
+                self.failed_here(&event, error);
+                Ok(())
+            }
         }
-        result.map_err(Error::Store)
+    }
+
+    /// Our own store failed while an answer was judged: the request is over, and nobody is to blame.
+    fn failed_here(&mut self, event: &Event<'_>, error: StoreError) {
+        self.cache.idle_until = None;
+        self.notes.store = Some(error);
+        let Some((at, asked)) = event.request().and_then(|(peer, request)| self.outstanding(peer, request)) else {
+            return;
+        };
+        let peer = self.requests.remove(at).peer;
+        let until = self.clock.now + self.config.interval;
+        match asked.log() {
+            None => self.status_failed(peer, SyncError::Store),
+            Some(log) => {
+                if let Some(view) = self.views.of_mut(&log, peer) {
+                    view.retry_at = until;
+                    view.end_sync(Some(SyncError::Store));
+                }
+                if let Some(replica) = self.replicas.find_mut(&log) {
+                    replica.blocked_until = until;
+                }
+            }
+        }
     }
 
     fn dispatch(&mut self, store: &mut dyn Store, event: Event<'_>) -> Result<(), StoreError> {
@@ -323,9 +378,12 @@ impl<T: Tables> Node<T> {
             Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
             Event::PushAccepted { peer, request, word } => self.on_push_word(store, peer, request, &word),
             Event::ForkAccepted { peer, request } => {
-                if let Some((at, asked)) = self.outstanding(peer, request)
-                    && matches!(asked, Asked::PushFork { .. })
-                {
+                if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
+                    // Its next status will say so under its signature; until then there is nothing to push.
+                    let until = self.clock.now + self.config.interval;
+                    if let Some(view) = self.views.of_mut(&log, peer) {
+                        view.retry_at = until;
+                    }
                     self.answered(at, Kind::Push);
                 }
                 Ok(())
@@ -359,7 +417,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn next_command(&mut self, store: &mut dyn Store) -> Option<Command> {
-        if let Some(notice) = self.next_notice() {
+        if let Some(notice) = self.next_notice(store) {
             return Some(Command::Notify(notice));
         }
         if self.store_retry_at <= self.clock.now {
@@ -371,16 +429,21 @@ impl<T: Tables> Node<T> {
             }
         }
         // What was just done may be worth telling.
-        self.next_notice().map(Command::Notify)
+        self.next_notice(store).map(Command::Notify)
     }
 
     fn next_request(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+        self.save_stop(store)?;
+        self.settle_all_evidence(store)?;
         self.end_recovery(store)?;
         self.publish_due(store)?;
+        if self.sync_at <= self.clock.now {
+            self.settle(store)?;
+        }
         if self.is_paused {
             return Ok(None);
         }
-        self.begin_round(store)?;
+        self.begin_round();
         if let Some(command) = self.next_status_request() {
             return Ok(Some(command));
         }
@@ -418,6 +481,9 @@ impl<T: Tables> Node<T> {
         };
         self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
+        if self.is_unsynced {
+            consider(self.sync_at);
+        }
         if !self.is_paused {
             if !self.peers.as_slice().is_empty() {
                 consider(self.next_round);
@@ -459,26 +525,36 @@ impl<T: Tables> Node<T> {
         self.cache.idle_until = None;
     }
 
-    fn next_notice(&mut self) -> Option<Notice> {
-        if let Some(head) = self.notes.published.take() {
-            return Some(Notice::Published { head });
+    fn next_notice(&mut self, store: &mut dyn Store) -> Option<Notice> {
+        if let Some(error) = self.notes.store.take() {
+            return Some(Notice::StoreFailed { error });
         }
         if core::mem::take(&mut self.notes.stopped) {
             return Some(Notice::WritingStopped);
+        }
+        let tells_of_logs = self.notes.published.is_some() || self.notes.recovered || self.replicas.has_notes();
+        // What is told as done is durable.
+        if tells_of_logs && self.is_told_later(store) {
+            return self.next_peer_notice();
+        }
+        if let Some(head) = self.notes.published.take() {
+            return Some(Notice::Published { head });
         }
         if core::mem::take(&mut self.notes.recovered) {
             let size = self.replicas.find(&self.own).map_or(0, |replica| replica.have);
             return Some(Notice::Recovered { size });
         }
-        if let Some(error) = self.notes.store.take() {
-            return Some(Notice::StoreFailed { error });
+        let of_a_log = if self.replicas.has_notes() { self.next_log_notice() } else { None };
+        of_a_log.or_else(|| self.next_peer_notice()).or_else(|| self.next_sync_notice())
+    }
+
+    /// Whether the store has yet to make durable what there is to tell.
+    fn is_told_later(&mut self, store: &mut dyn Store) -> bool {
+        if self.is_unsynced && self.store_retry_at > self.clock.now {
+            return true;
         }
-        if self.replicas.has_notes()
-            && let Some(notice) = self.next_log_notice()
-        {
-            return Some(notice);
-        }
-        self.next_peer_notice().or_else(|| self.next_sync_notice())
+        let settled = self.settle(store);
+        settled.map_err(|error| self.store_failed(error)).is_err()
     }
 
     fn next_log_notice(&mut self) -> Option<Notice> {
@@ -534,7 +610,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn nonce(&self, request: RequestId) -> Nonce {
-        let hash = Hash::of(&[b"verisoo/nonce", self.secret.as_bytes(), &request.get().to_le_bytes()]);
+        let hash = Hash::of(&[b"verisoo/nonce", self.secret.0.as_bytes(), &request.get().to_le_bytes()]);
         let mut nonce = [0; 16];
         nonce.copy_from_slice(&hash.as_bytes()[..16]);
         Nonce(nonce)
@@ -547,8 +623,9 @@ impl<T: Tables> Node<T> {
             return None;
         }
         let id = RequestId::new(self.next_request);
-        let deadline = self.clock.now + self.peer_ref(peer)?.timeout(&self.config);
-        self.requests.push(Outstanding { id, peer, deadline, asked }).ok()?;
+        let asked_at = self.clock.now;
+        let deadline = asked_at + self.peer_ref(peer)?.timeout(&self.config);
+        self.requests.push(Outstanding { id, peer, asked_at, deadline, asked }).ok()?;
         self.next_request += 1;
         Some(id)
     }
@@ -585,7 +662,7 @@ impl<T: Tables> Node<T> {
         if let Some(at) = self.peer_index(request.peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
-            peer.failed(request.asked.kind(), now, &config, &mut self.rng);
+            peer.failed(request.asked.kind(), request.asked_at, now, &config, &mut self.rng);
         }
         self.request_failed(&request, error);
     }
@@ -598,13 +675,18 @@ impl<T: Tables> Node<T> {
             return self.fail(at, SyncError::Failed);
         }
         let request = self.requests.remove(at);
+        self.accuse(peer, fault);
+        self.request_failed(&request, SyncError::AtFault);
+    }
+
+    /// A peer did, under its own signature, what no correct peer does.
+    fn accuse(&mut self, peer: PeerId, fault: PeerFault) {
         let (now, config) = (self.clock.now, self.config.clone());
         if let Some(at) = self.peer_index(peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
             peer.set_aside(fault, now, &config, &mut self.rng);
         }
-        self.request_failed(&request, SyncError::AtFault);
     }
 
     /// What a failed request means for what it was about.

@@ -10,7 +10,10 @@ use crate::rng::mix;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
-use crate::{Head, Instant, LogId};
+use crate::{Hash, Head, Instant, LogId};
+
+/// Attempts at finding a difference that can be forgotten.
+const DRAWS: u32 = 8;
 
 impl<T: Tables> Node<T> {
     /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
@@ -18,13 +21,23 @@ impl<T: Tables> Node<T> {
     pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
         for at in 0..self.peers.as_slice().len() {
             while let Some((peer, slot)) = self.next_change(at) {
-                let command = self.offer(store, &peer, slot)?;
-                // Only now, so that a store that is not ready costs nothing but the wait.
+                let offer = match self.offer(store, &peer, slot) {
+                    Err(StoreError::NotReady) => return Err(StoreError::NotReady),
+                    Err(error) => {
+                        // One log's trouble is not the others'.
+                        self.block(slot, error);
+                        Offer::None
+                    }
+                    Ok(offer) => offer,
+                };
+                if matches!(offer, Offer::Later) {
+                    break;
+                }
                 if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
                     peer.offered = slot;
                 }
-                if command.is_some() {
-                    return Ok(command);
+                if let Offer::Now(command) = offer {
+                    return Ok(Some(command));
                 }
             }
         }
@@ -41,25 +54,27 @@ impl<T: Tables> Node<T> {
         // The delay runs from the first change not told yet, so that a log that never rests is told of too.
         let (now, rng, delay) = (self.clock.now, &mut self.rng, self.config.relay_delay);
         let offer_at = *peer.offer_at.get_or_insert_with(|| now + rng.jitter(delay));
-        let offered = Offered { id: peer.id, node: peer.node, is_healthy: peer.is_healthy() };
+        let (id, node, pushed_to_us) = (peer.id, peer.node, peer.pushed_to_us);
+        let offered = Offered { id, node, pushed_to_us, is_healthy: peer.is_healthy() };
         (offer_at <= now).then_some((offered, slot))
     }
 
-    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Option<Command>, StoreError> {
-        let Some(replica) = self.replicas.get(slot) else { return Ok(None) };
+    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Offer, StoreError> {
+        let Some(replica) = self.replicas.get(slot) else { return Ok(Offer::None) };
         if !peer.is_healthy || replica.is_damaged {
-            return Ok(None);
+            return Ok(Offer::None);
         }
         let (log, size) = (replica.id, replica.complete.size);
         if replica.is_forked {
             let is_known = self.views.of(&log, peer.id).is_some_and(|view| view.is_forked);
-            return if is_known { Ok(None) } else { self.push_fork(store, peer.id, log) };
+            return if is_known { Ok(Offer::None) } else { self.push_fork(store, peer.id, log).map(Offer::from) };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
-        if size == 0 || is_source || !self.is_chosen(replica, peer.id) || self.is_known_to_have(replica, peer.id) {
-            return Ok(None);
+        let is_known = self.is_known_to_have(replica, peer.id) || peer.pushed_to_us == summary(&log, &replica.complete);
+        if size == 0 || is_source || is_known || !self.is_chosen(replica, peer.id) {
+            return Ok(Offer::None);
         }
-        self.push(store, peer.id, log, size)
+        self.push(store, peer.id, log, size).map(Offer::from)
     }
 
     /// Whether a peer is among the `fanout` that are told of a change: drawn by a hash over the change, so
@@ -71,14 +86,15 @@ impl<T: Tables> Node<T> {
         }
         let mut seed = [0; 8];
         seed.copy_from_slice(&replica.complete.root.as_bytes()[..8]);
-        let draw = mix(u64::from_le_bytes(seed) ^ mix(u64::from(peer.get()) ^ self.rng_salt()));
-        let share = (u128::from(draw) * others as u128) >> 64;
-        share < self.config.fanout as u128
+        let seed = u64::from_le_bytes(seed) ^ self.rng_salt();
+        let draw = |peer: PeerId| mix(seed ^ mix(u64::from(peer.get())));
+        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        healthy.filter(|other| draw(other.id) < draw(peer)).count() < self.config.fanout
     }
 
     fn rng_salt(&self) -> u64 {
         let mut salt = [0; 8];
-        salt.copy_from_slice(&self.secret.as_bytes()[8..16]);
+        salt.copy_from_slice(&self.secret.0.as_bytes()[8..16]);
         u64::from_le_bytes(salt)
     }
 
@@ -104,26 +120,18 @@ impl<T: Tables> Node<T> {
     /// word advances.
     fn owe(&mut self, peer: PeerId) {
         let Some(have) = self.peer_ref(peer).and_then(|peer| peer.acknowledged) else { return };
-        let (own, limit) = (self.own, self.view_limit());
-        let at = match self.views.find(&own, peer) {
-            Ok(at) => at,
-            Err(at) if self.views.as_slice().len() < limit => {
-                let entry =
-                    Entry { log: own, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
-                let mut view = View::new(peer, &entry);
-                view.is_compared = true;
-                if self.views.insert(at, view).is_err() {
-                    return;
-                }
-                at
-            }
-            // No room to remember it: a round will repair it.
-            Err(_) => return,
-        };
-        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+        let log = self.own;
+        if let Some(view) = self.views.of_mut(&log, peer) {
             view.is_owed = true;
             view.retry_at = Instant::ZERO;
+            return;
         }
+        let entry = Entry { log, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
+        // Where there is no room to remember it, a round repairs it.
+        self.heard(peer, &entry, |view| {
+            view.is_owed = true;
+            view.is_compared = true;
+        });
     }
 
     pub(super) fn view_limit(&self) -> usize {
@@ -186,7 +194,7 @@ impl<T: Tables> Node<T> {
             return Ok(());
         };
         if log == self.own {
-            self.acknowledged(store, peer, word.have)?;
+            self.acknowledged(store, peer, word.have);
         }
         self.answered(at, Kind::Push);
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
@@ -199,18 +207,15 @@ impl<T: Tables> Node<T> {
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.
-    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) -> Result<(), StoreError> {
+    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
         // Only what we signed can have been taken.
         let size = size.min(complete);
-        match store.acknowledged(&own, size) {
-            Ok(()) | Err(StoreError::UnknownLog) => {}
-            Err(error) => return Err(error),
-        }
+        // A store that cannot take the hint now gets it again with the peer's next word.
+        let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peer_mut(peer) {
             peer.acknowledged = Some(size);
         }
-        Ok(())
     }
 
     /// A peer said what it has of one followed log: remembered where it differs, forgotten where not.
@@ -228,12 +233,36 @@ impl<T: Tables> Node<T> {
                 true
             }
             Err(_) if heard.due(self.replicas.find(&entry.log)) == Due::Nothing => true,
-            Err(_) if self.views.as_slice().len() >= self.view_limit() => false,
-            Err(at) => {
+            Err(_) => {
+                let has_room = self.views.as_slice().len() < self.view_limit() || self.make_room(peer);
+                let Err(at) = self.views.find(&entry.log, peer) else { return false };
                 mark(&mut heard);
-                self.views.insert(at, heard).is_ok()
+                has_room && self.views.insert(at, heard).is_ok()
             }
         }
+    }
+
+    /// Forgets a difference with another peer, if one can be found that has more of them than this one: a
+    /// peer whose claims fill the table must not keep the others from being heard.
+    fn make_room(&mut self, peer: PeerId) -> bool {
+        let of_peer = |node: &Self, peer| node.views.as_slice().iter().filter(|view| view.peer == peer).count();
+        let own = of_peer(self, peer);
+        // Drawn from all: whoever has most of the table is likeliest to be met.
+        for _ in 0..DRAWS {
+            let at = self.rng.below(self.views.as_slice().len());
+            let Some(other) = self.views.as_slice().get(at).filter(|view| view.sync.is_none()) else { continue };
+            let other = other.peer;
+            if of_peer(self, other) > own + 1 {
+                self.views.remove(at);
+                if let Some(other) = self.peer_mut(other) {
+                    // What was forgotten is to be heard again.
+                    other.compared = None;
+                    other.walk.iter_mut().for_each(|walk| walk.is_partial = true);
+                }
+                return true;
+            }
+        }
+        false
     }
 
     pub(super) fn push_ended(&mut self, peer: PeerId, log: LogId, outcome: PushOutcome) {
@@ -249,9 +278,32 @@ impl<T: Tables> Node<T> {
     }
 }
 
+/// Whether a change is told to a peer.
+enum Offer {
+    Now(Command),
+    /// It need not be.
+    None,
+    /// Not before another request has ended: the same log is being pushed, or no more requests may be made.
+    Later,
+}
+
+impl From<Option<Command>> for Offer {
+    fn from(command: Option<Command>) -> Self {
+        command.map_or(Self::Later, Self::Now)
+    }
+}
+
 /// The peer that a change is offered to.
 struct Offered {
     id: PeerId,
     node: LogId,
+    pushed_to_us: u64,
     is_healthy: bool,
+}
+
+/// A few bits of a log's head, to recognise it by where a mistake costs nothing but a round.
+pub(super) fn summary(log: &LogId, head: &Head) -> u64 {
+    let mut bits = [0; 8];
+    bits.copy_from_slice(&Hash::of(&[log.as_bytes(), head.root.as_bytes()]).as_bytes()[..8]);
+    u64::from_le_bytes(bits)
 }

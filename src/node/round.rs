@@ -1,6 +1,7 @@
 //! Rounds: whom to ask for a status and when, and what a status says.
 
 use super::evidence::Observed;
+use super::replica::Replica;
 use super::request::Asked;
 use super::view::{SyncProgress, View, ViewTable};
 use super::{Command, Fault, Node, SyncError};
@@ -12,19 +13,22 @@ use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedCont
 
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
-    pub(super) fn begin_round(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn begin_round(&mut self) {
         if self.clock.now < self.next_round || self.peers.as_slice().is_empty() {
-            return Ok(());
+            return;
         }
-        // What was written since the last round need not stay undurable for long.
-        self.settle(store)?;
         self.next_round = self.clock.now + self.rng.jitter(self.config.interval);
         let now = self.clock.now;
         // A full quota is told once a round at most.
         self.peers.as_mut_slice().iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
-        Ok(())
+        if self.is_recovering() {
+            // Each of them is waited for.
+            let peers = self.peers.as_mut_slice().iter_mut();
+            peers.filter(|peer| !peer.has_answered && peer.retry_at <= now).for_each(Peer::try_again);
+        }
     }
 
     /// Marks up to `fanout` of the peers that qualify, each set of them as likely as any other.
@@ -48,9 +52,9 @@ impl<T: Tables> Node<T> {
             let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.asked == Asked::Status;
             is_due && !self.requests.as_slice().iter().any(is_asked)
         })?;
-        let digest = self.digest();
         let peer = self.peers.as_slice().get(at)?.id;
         let request = self.ask(peer, Asked::Status)?;
+        let digest = self.digest();
         let peer = self.peers.as_mut_slice().get_mut(at)?;
         peer.status_due = false;
         if peer.sync == Some(Sync::Wanted) {
@@ -107,11 +111,12 @@ impl<T: Tables> Node<T> {
             return Ok(false);
         }
         if let Some(own) = body.own {
-            self.acknowledged(store, peer, own.have)?;
+            self.acknowledged(store, peer, own.have);
         }
         let is_recovering = self.is_recovering();
         if let Some(peer) = self.peer_mut(peer) {
-            peer.has_answered |= is_recovering && !body.recovering;
+            // One that does not follow our log does not say what it knows of it.
+            peer.has_answered |= is_recovering && !body.recovering && body.own.is_some();
         }
         if let Some(own) = body.own {
             let complete = own.head.map_or(crate::Head::EMPTY, |head| head.head);
@@ -183,11 +188,13 @@ impl<T: Tables> Node<T> {
         let Some(slot) = self.replicas.slot(&entry.log) else { return self.hear_of_unknown_log(peer, entry) };
         let Some(replica) = self.replicas.get(slot) else { return true };
         let (have, is_own) = (replica.have, replica.is_own());
-        let mut is_heard = true;
+        // (Where the store fails at it, the next status brings it again.)
+        let mut is_heard = self.introduce_again(store, slot, peer).is_ok();
         if let Some(unproven) = entry.unproven {
             match self.observe(store, slot, unproven) {
-                Ok(Observed::NotSigned | Observed::Consistent | Observed::Forked) => {}
-                Ok(Observed::Ahead) => self.check_stall(slot),
+                Ok(Observed::Consistent | Observed::Ahead | Observed::Forked) => {}
+                // The peer has signed that its log signed this.
+                Ok(Observed::NotSigned) => self.accuse(peer, Fault::HeadSignature),
                 // It is in the next status again.
                 Err(_) => is_heard = false,
             }
@@ -239,13 +246,27 @@ impl<T: Tables> Node<T> {
         is_heard
     }
 
-    /// A head is ahead that nobody leads to: said once, after three intervals without progress.
-    fn check_stall(&mut self, slot: u32) {
-        let Some(replica) = self.replicas.get(slot) else { return };
+    /// Heads that are ahead and that nobody leads to: said once, after three intervals without progress.
+    fn check_stalls(&mut self) {
+        if !core::mem::take(&mut self.may_stall) {
+            return;
+        }
         let patience = self.config.interval.saturating_mul(3);
-        if replica.unproven.size > 0 && self.clock.now - replica.progress_at > patience {
-            let log = replica.id;
-            self.stalled(&log);
+        let (now, is_writing) = (self.clock.now, !self.is_recovering());
+        let is_waiting = |replica: &&Replica| {
+            let is_settled = replica.is_forked || replica.is_damaged || replica.is_stalled;
+            replica.unproven.size > 0 && !is_settled && !(replica.is_own() && is_writing)
+        };
+        let mut after = None;
+        loop {
+            let next = self.replicas.iter_after(after.as_ref()).find(is_waiting);
+            let Some((log, since)) = next.map(|replica| (replica.id, replica.progress_at)) else { return };
+            if now - since > patience {
+                self.stalled(&log);
+            } else {
+                self.may_stall = true;
+            }
+            after = Some(log);
         }
     }
 
@@ -259,8 +280,15 @@ impl<T: Tables> Node<T> {
     }
 }
 
+/// Entries on a page, at least, if there are more pages: as many as fit the smallest message. A peer that
+/// hands them out one by one would have us ask for ever.
+const PAGE: usize = 8;
+
 /// Whether a status goes on where the one before ended.
 fn is_next_page(walk: Option<&Walk>, body: &StatusBody<'_>) -> bool {
+    if body.more && body.entries.iter().count() < PAGE {
+        return false;
+    }
     let first = body.entries.iter().flatten().next().map(|entry| entry.log);
     let after = walk.and_then(|walk| walk.after);
     match (first, after) {

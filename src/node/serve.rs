@@ -6,6 +6,7 @@ use super::batch::Accepted;
 use super::encode::{BatchError, Envelope, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
+use super::push::summary;
 use super::replica::Replica;
 use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError};
@@ -93,7 +94,8 @@ impl<T: Tables> Node<T> {
     /// A log that is followed and not damaged.
     fn served(&self, log: &LogId) -> Result<&Replica, Refusal> {
         let replica = self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        if replica.is_damaged { Err(Refusal::Busy) } else { Ok(replica) }
+        // (Not busy: asking again would bring nothing, and other logs are served.)
+        if replica.is_damaged { Err(Refusal::NotHeld) } else { Ok(replica) }
     }
 
     fn answer_status(
@@ -125,7 +127,7 @@ impl<T: Tables> Node<T> {
         let replicas = &self.replicas;
         let written = writer.put_bytes_with(|buf| {
             let mut writer = Writer::new(buf);
-            let Some(()) = writer.put(&body).and_then(|()| writer.reopen()) else { return Ok(0) };
+            let Some(()) = writer.put(&body).and_then(|()| writer.reopen()) else { return Err(StoreError::NotReady) };
             // `more` stands before the entries and is known after them: it is one byte, mended below.
             let more_at = writer.len() - 1;
             let entries = writer.put_bytes_with(|buf| {
@@ -141,7 +143,7 @@ impl<T: Tables> Node<T> {
                 Ok::<_, StoreError>(writer.finish().len())
             })?;
             if entries.is_none() {
-                return Ok(0);
+                return Err(StoreError::NotReady);
             }
             if body.more {
                 writer.set(more_at, 1);
@@ -296,14 +298,17 @@ impl<T: Tables> Node<T> {
         let batch = &push.batch;
         self.served(&batch.log)?;
         let slot = self.replicas.slot(&batch.log).ok_or(Refusal::Unknown)?;
-        let before = self.replicas.get(slot).map_or(Head::EMPTY, |replica| replica.unproven);
-        let accepted = self.accept(store, slot, batch, None);
+        let before = self.replicas.get(slot).map_or((Head::EMPTY, 0), |replica| (replica.unproven, replica.seen));
+        // Who pushes need not be offered what it pushed. (That is all its name is taken for.)
+        let from = self.peers.as_slice().iter().find(|peer| peer.node == push.from).map(|peer| peer.id);
+        let accepted = self.accept(store, slot, batch, from);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
+        self.save_stop_soon(store);
         self.cache.idle_until = None;
-        let is_ahead =
-            self.replicas.get(slot).is_some_and(|replica| replica.unproven.size > 0 && replica.unproven != before);
-        if is_ahead || accepted == Accepted::Undecided {
-            self.hint(&push.from);
+        if let Some(replica) = self.replicas.get(slot) {
+            let is_news = (replica.unproven, replica.seen) != before && replica.seen > replica.have;
+            let summary = summary(&batch.log, &batch.head.head);
+            self.hint(&push.from, summary, is_news);
         }
         if matches!(accepted, Accepted::Undecided | Accepted::Fault(_)) {
             return Err(Refusal::Invalid);
@@ -321,13 +326,13 @@ impl<T: Tables> Node<T> {
         })
     }
 
-    /// Somebody who says to be this node pushed a head that is signed and new: if it is a peer, it is worth
-    /// asking now rather than in the next round. That costs one question a new signed head.
-    fn hint(&mut self, from: &LogId) {
-        let peer = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == *from && peer.is_healthy());
-        if let Some(peer) = peer {
-            peer.status_due = true;
-        }
+    /// Somebody who says to be this node pushed a head. If it is a peer, it need not be offered that head;
+    /// and if the head is signed, ahead of us and new, the peer is worth asking now rather than in the next
+    /// round. What a stranger can cause by saying so is one question a new head.
+    fn hint(&mut self, from: &LogId, summary: u64, is_news: bool) {
+        let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == *from) else { return };
+        peer.pushed_to_us = summary;
+        peer.status_due |= is_news && peer.is_healthy();
     }
 }
 
@@ -351,7 +356,7 @@ fn encode(id: RequestId, response: Response<'_>, buf: &mut [u8]) -> Result<usize
 fn refusal_of(error: StoreError) -> Refusal {
     match error {
         StoreError::Dropped { first } => Refusal::Dropped { first },
-        StoreError::UnknownLog => Refusal::NotHeld,
+        StoreError::UnknownLog | StoreError::Damaged | StoreError::Mismatch => Refusal::NotHeld,
         _ => Refusal::Busy,
     }
 }

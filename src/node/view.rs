@@ -29,6 +29,11 @@ pub struct View {
     pub(crate) is_owed: bool,
     /// Records it held when its status last showed it behind.
     pub(crate) was_behind: Option<u64>,
+    /// Ranges of records outstanding at one time, at most: one after a range that fell short or did not come,
+    /// more as they line up.
+    pub(crate) window: u8,
+    /// Records held when it said that the next is too long to be sent here.
+    pub(crate) too_long: Option<u64>,
     /// It was in the listing that is being compared.
     pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
@@ -85,6 +90,8 @@ impl View {
             sent_batch: false,
             is_owed: false,
             was_behind: None,
+            window: u8::MAX,
+            too_long: None,
             is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,
@@ -97,6 +104,9 @@ impl View {
         if self.complete != entry.complete {
             self.complete = entry.complete;
             self.is_compared = false;
+            // What was disputed was said of another head.
+            self.disputed = 0;
+            self.sent_batch = false;
         }
         self.have = entry.have;
         self.is_forked |= entry.forked;
@@ -126,7 +136,8 @@ impl View {
         if self.have > replica.have {
             return Due::Fetch;
         }
-        if self.complete.size > replica.complete.size {
+        // (A size beyond the records claimed with it is nobody's complete head.)
+        if self.complete.size > replica.complete.size && self.complete.size <= replica.have {
             // All its records are here, its signature is not.
             return Due::Proof(self.complete.size);
         }

@@ -81,6 +81,9 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
+    /// The root over all records of the node's own log, signed or not, since it last appended: what its
+    /// store says must agree with it before anything is built upon it.
+    own_root: Option<Hash>,
     /// Something was written that is not known to be durable, and is to be by then.
     is_unsynced: bool,
     sync_at: Instant,
@@ -191,6 +194,7 @@ impl<T: Tables> Node<T> {
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
+            own_root: None,
             is_unsynced: false,
             sync_at: Instant::ZERO,
             has_evidence: false,

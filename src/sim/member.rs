@@ -118,8 +118,10 @@ impl<S: Scheme, D: Disk> Member<S, D> {
         self.clock.show(now)
     }
 
-    pub(super) fn set_clock(&mut self, by: i64) {
-        self.clock.offset += i128::from(by);
+    /// Sets the clock. It cannot show less than nothing, but it goes on from there.
+    pub(super) fn set_clock(&mut self, now: u64, by: i64) {
+        let shown = i128::from(self.clock.show(now).as_micros());
+        self.clock.offset += i128::from(by).max(-shown);
     }
 
     /// Makes another member a peer.

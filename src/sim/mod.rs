@@ -57,7 +57,7 @@ pub use scheme::SimScheme;
 pub use shrink::shrink;
 
 use crate::store::MemoryStore;
-use crate::wire::{Frame, Message, Refusal, RequestId, Response};
+use crate::wire::{Frame, Message, RequestId, Response};
 use crate::{Event, LogId, Notice, Scheme, Start};
 use adversary::{Adversary, Outgoing};
 use hash::{Digest, draw, scale};
@@ -144,6 +144,8 @@ struct DiskHistory {
     restart: Option<Restart>,
     has_rotted: bool,
     is_failing: bool,
+    /// The disk is an old copy, and what it lacks has not been taken back yet.
+    is_old: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,6 +173,8 @@ struct Packet {
     to: u32,
     bytes: Vec<u8>,
     outcome: Option<Outcome>,
+    /// It has arrived before.
+    is_again: bool,
 }
 
 impl Simulation {
@@ -356,13 +360,14 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     fn send(&mut self, from: u32, to: u32, len: usize, delay: u64, outcome: Option<Outcome>) {
         let fate = self.network.send(self.now, from, to, len);
         self.metrics.sent(len, self.is_idle_link(from, to));
-        for arrives in [fate.first, fate.again].into_iter().flatten() {
+        for (is_again, arrives) in [(false, fate.first), (true, fate.again)] {
+            let Some(arrives) = arrives else { continue };
             let at = self.free.pop().unwrap_or_else(|| {
                 self.packets.push(Packet::default());
                 u32::try_from(self.packets.len() - 1).unwrap_or(u32::MAX)
             });
             let packet = &mut self.packets[at as usize];
-            (packet.from, packet.to, packet.outcome) = (from, to, outcome);
+            (packet.from, packet.to, packet.outcome, packet.is_again) = (from, to, outcome, is_again);
             packet.bytes.clear();
             packet.bytes.extend_from_slice(&self.scratch[..len]);
             self.schedule(arrives + delay, What::Packet(at));
@@ -380,6 +385,10 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             return self.schedule(member.paused_until, What::Packet(at));
         }
         let mut packet = core::mem::take(&mut self.packets[at as usize]);
+        if self.is_calm && packet.is_again {
+            // The last of the faults.
+            return self.free.push(at);
+        }
         self.trace(1, to);
         self.digest.number(u64::from(packet.from));
         self.digest.bytes(&packet.bytes);
@@ -585,7 +594,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
                 member.paused_until = member.paused_until.max(self.now + time);
             }
             Act::Clock { node, by } => {
-                self.members[node as usize].set_clock(by);
+                self.members[node as usize].set_clock(self.now, by);
                 self.touch(node);
             }
             Act::Disk { node, fault, time } => {
@@ -672,6 +681,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             return;
         }
         self.metrics.crashes += 1;
+        self.disks[at].is_old &= self.members[at].node.is_recovering();
         self.members[at].is_up = false;
         self.members[at].disk.crash(draw(&[self.plan.seed, u64::from(id), 0x6372_6173]));
         self.disks[at].is_failing = false;
@@ -682,16 +692,17 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     fn restart(&mut self, node: u32) {
         let at = node as usize;
         let Some(restart) = self.disks[at].restart else { return };
-        let mut is_intact = true;
         if restart == Restart::Backup && self.is_held_elsewhere(at) {
             let backup = self.disks[at].backup.clone().unwrap_or_default();
-            is_intact = !self.members[at].disk.restore(backup);
-            // A disk that cannot be restored is kept.
-            self.disks[at].restart = Some(if is_intact { Restart::Recover } else { restart });
+            self.disks[at].is_old |= self.members[at].disk.restore(backup);
         }
+        // Once, however often the disk has to be tried.
+        self.disks[at].restart = Some(if restart == Restart::Backup { Restart::Recover } else { restart });
+        let is_intact = !self.disks[at].is_old;
         let start = match restart {
-            Restart::Resume => Start::Resume,
-            Restart::Recover | Restart::Backup => Start::Recover(crate::Answers::All),
+            // The operator knows that the log has not been taken back yet.
+            Restart::Resume if is_intact => Start::Resume,
+            _ => Start::Recover(crate::Answers::All),
         };
         if self.members[at].restart(self.now, start).is_err() || !self.dial(at) {
             // The disk failed: once more, later.
@@ -770,11 +781,12 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             return;
         }
         self.metrics.ended_at = Some(now);
-        // While adversaries go on there is something to talk about.
+        // While adversaries go on, or a damaged log is asked for in vain, there is something to talk about.
         let links = self.plan.links.iter().filter(|link| self.is_idle_link(link.from, link.to)).count() as u64;
         let (messages, bytes) = self.metrics.idle();
         let most = links * 2 * (IDLE_INTERVALS * 4 / 3 + 2);
-        if self.adversaries.is_empty() && (messages > most || bytes > messages * 400) {
+        let is_quiet = self.adversaries.is_empty() && !self.disks.iter().any(|disk| disk.has_rotted);
+        if is_quiet && (messages > most || bytes > messages * 400) {
             let what = format!("{messages} messages of {bytes} bytes on {links} links in {IDLE_INTERVALS} intervals");
             self.broken(0, (Invariant::IdleTraffic, what));
         }
@@ -920,11 +932,17 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     }
 }
 
-/// The largest set of honest nodes that are connected through honest nodes.
+/// The largest set of honest nodes that are connected through honest nodes. One whose disk reads falsely at
+/// times is none of them: it stops serving what it finds damaged, and says so.
 fn connected(plan: &Plan) -> Vec<u32> {
     let honest = u32::try_from(plan.honest()).unwrap_or(0);
+    let rots = |node: u32| {
+        plan.entries.iter().any(|entry| {
+            matches!(entry.act, Act::Disk { node: rotten, fault: DiskFault::Rot { .. }, .. } if rotten == node)
+        })
+    };
     let mut largest: Vec<u32> = Vec::new();
-    for start in 0..honest {
+    for start in (0..honest).filter(|start| !rots(*start)) {
         let mut reached = vec![start];
         let mut next = 0;
         while let Some(at) = reached.get(next).copied() {
@@ -937,7 +955,7 @@ fn connected(plan: &Plan) -> Vec<u32> {
                 } else {
                     continue;
                 };
-                if !reached.contains(&other) {
+                if !rots(other) && !reached.contains(&other) {
                     reached.push(other);
                 }
             }
@@ -963,5 +981,5 @@ fn record(drawn: u64, len: u32) -> Vec<u8> {
 
 /// A refusal is what forged things are met with.
 fn is_refusal(response: &Response<'_>) -> bool {
-    matches!(response, Response::Refused(Refusal::Invalid | Refusal::Unknown | Refusal::Busy))
+    matches!(response, Response::Refused(_))
 }

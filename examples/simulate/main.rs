@@ -206,7 +206,7 @@ fn run(plan: &Plan, events: bool, ed25519: bool) -> Ending {
     let plan = plan.clone();
     let run = move || {
         if ed25519 {
-            watched(Simulation::<Ed25519, SimDisk>::with(plan, |_, _| SimDisk::new()), events).run()
+            watched(Simulation::<Ed25519, SimDisk>::with(plan, |_, plan| SimDisk::for_plan(plan)), events).run()
         } else {
             watched(Simulation::new(plan), events).run()
         }

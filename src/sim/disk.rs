@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::hash::{draw, happens, scale};
+use super::plan::{Plan, Profile};
 use crate::log::{MAX_PROOF, Position};
 use crate::store::{Commit, LogState, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
 use crate::{Hash, LogId, Name, Records};
@@ -108,9 +109,9 @@ impl SimDisk {
         Self::with_journal(true)
     }
 
-    /// An empty disk that never crashes, and so keeps nothing twice.
-    pub const fn without_crashes() -> Self {
-        Self::with_journal(false)
+    /// An empty disk as a plan needs it: where nothing crashes, nothing need be kept twice.
+    pub fn for_plan(plan: &Plan) -> Self {
+        Self::with_journal(plan.profile != Profile::Perf)
     }
 
     const fn with_journal(is_journaled: bool) -> Self {

@@ -13,6 +13,9 @@ const SECOND: u64 = 1_000_000;
 /// Time between rounds in the plans made here.
 const INTERVAL: u64 = 10 * SECOND;
 
+/// How long it is measured how fast the simulator is.
+const LONG: u64 = 600 * INTERVAL;
+
 /// When faults stop.
 const CALM_AT: u64 = 12 * INTERVAL;
 
@@ -41,7 +44,8 @@ impl Plan {
         let mut entries = expansion.entries;
         entries.sort_by_key(|entry| (entry.at, entry.id));
         let patience = 60 + 4 * u64::from(honest);
-        Self { seed, profile, interval: INTERVAL, nodes, links, weather, calm_at: CALM_AT, patience, entries }
+        let calm_at = if profile == Profile::Perf { LONG } else { CALM_AT };
+        Self { seed, profile, interval: INTERVAL, nodes, links, weather, calm_at, patience, entries }
     }
 }
 
@@ -200,7 +204,7 @@ impl Expansion {
 
     fn steady_appends(&mut self) {
         let step = INTERVAL / 4;
-        for turn in 0..CALM_AT / step {
+        for turn in 0..LONG / step {
             let node = u32::try_from(turn % u64::from(self.honest)).unwrap_or(0);
             self.push(turn * step, Act::Append { node, count: 1, len: 64 });
         }

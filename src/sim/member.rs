@@ -30,6 +30,8 @@ pub(super) struct Member<S: Scheme, D> {
     name: String,
     /// Which member a peer's handle stands for.
     routes: Vec<u32>,
+    /// The handle of each member that is a peer.
+    handles: Vec<Option<PeerId>>,
     peers: Vec<u32>,
 }
 
@@ -42,6 +44,9 @@ struct Clock {
 
 impl Clock {
     fn show(self, now: u64) -> Instant {
+        if self.drift_ppm == 0 && self.offset == 0 {
+            return Instant::from_micros(now);
+        }
         let now = i128::from(now);
         let shown = self.offset + now + now * i128::from(self.drift_ppm) / 1_000_000;
         Instant::from_micros(u64::try_from(shown.max(0)).unwrap_or(u64::MAX))
@@ -49,6 +54,9 @@ impl Clock {
 
     /// How long until the clock has gone on by `duration`, rounded up.
     fn until(self, duration: Duration) -> u64 {
+        if self.drift_ppm == 0 {
+            return u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        }
         let micros = i128::try_from(duration.as_micros()).unwrap_or(i128::MAX / 2_000_000);
         let speed = 1_000_000 + i128::from(self.drift_ppm);
         u64::try_from(micros * 1_000_000 / speed.max(1) + 2).unwrap_or(u64::MAX)
@@ -90,6 +98,7 @@ impl<S: Scheme, D: Disk> Member<S, D> {
             is_authenticated: plan.is_authenticated,
             name: name.into(),
             routes: Vec::new(),
+            handles: Vec::new(),
             peers: Vec::new(),
         }
     }
@@ -132,6 +141,10 @@ impl<S: Scheme, D: Disk> Member<S, D> {
             self.routes.resize(at + 1, u32::MAX);
         }
         self.routes[at] = to;
+        if self.handles.len() <= to as usize {
+            self.handles.resize(to as usize + 1, None);
+        }
+        self.handles[to as usize] = Some(peer);
         if !self.peers.contains(&to) {
             self.peers.push(to);
         }
@@ -143,8 +156,7 @@ impl<S: Scheme, D: Disk> Member<S, D> {
     }
 
     pub(super) fn handle_of(&self, member: u32) -> Option<PeerId> {
-        let at = self.routes.iter().position(|to| *to == member)?;
-        self.node.peers().map(|peer| peer.id).find(|peer| peer.get() as usize == at)
+        self.handles.get(member as usize).copied().flatten()
     }
 
     /// Starts again from the disk. Peers are to be dialled afterwards.
@@ -154,6 +166,7 @@ impl<S: Scheme, D: Disk> Member<S, D> {
         self.node = Node::open(identity, self.config.clone(), seed, now, &mut self.disk, start)?;
         self.incarnation += 1;
         self.routes.clear();
+        self.handles.clear();
         self.is_up = true;
         Ok(())
     }

@@ -180,9 +180,7 @@ struct Packet {
 impl Simulation {
     /// A plan to be carried out by nodes with the stand-in signature scheme on simulated disks.
     pub fn new(plan: Plan) -> Self {
-        Self::with(plan, |_, plan| {
-            if plan.profile == Profile::Perf { SimDisk::without_crashes() } else { SimDisk::new() }
-        })
+        Self::with(plan, |_, plan| SimDisk::for_plan(plan))
     }
 }
 

@@ -121,8 +121,6 @@ pub struct Peer<S: Scheme> {
     pub(crate) offered: u32,
     /// When this peer is offered what has changed; `None` while there is nothing to offer.
     pub(crate) offer_at: Option<Instant>,
-    /// The head it pushed to us last, in a few bits.
-    pub(crate) pushed_to_us: u64,
     pub(crate) sync: Option<Sync>,
     /// Logs found behind in the sync under way.
     pub(crate) sync_logs: u32,
@@ -181,7 +179,6 @@ impl<S: Scheme> Peer<S> {
             has_answered: false,
             offered: newest,
             offer_at: None,
-            pushed_to_us: 0,
             sync: None,
             sync_logs: 0,
             introduced_logs: 0,

@@ -46,6 +46,17 @@ impl<T: Tables> Node<T> {
         batch: &Batch<'_>,
         from: Option<PeerId>,
     ) -> Result<Accepted, StoreError> {
+        let accepted = self.accept_sound(store, slot, batch, from);
+        accepted.inspect_err(|error| self.note_damage(&batch.log, *error))
+    }
+
+    fn accept_sound(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        batch: &Batch<'_>,
+        from: Option<PeerId>,
+    ) -> Result<Accepted, StoreError> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(Accepted::Nothing) };
         let is_writing = replica.is_own() && !self.is_recovering();
         if replica.is_forked || replica.is_damaged {
@@ -56,7 +67,7 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Forked);
         };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));

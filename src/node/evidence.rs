@@ -3,7 +3,7 @@
 //! stand-alone verifier freezes a log.
 
 use super::logs::{read_error, root_of};
-use super::replica::Note;
+use super::replica::{Note, Replica};
 use super::request::Asked;
 use super::view::ViewTable;
 use super::{Fault, Mode, Node, SyncError};
@@ -47,11 +47,12 @@ impl<T: Tables> Node<T> {
             return Ok(Observed::Consistent);
         }
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
-        if signed.verify(&vkey).is_err() {
-            return Ok(Observed::NotSigned);
-        }
-        self.judge(store, slot, &vkey, &stored, signed)
+        let observed = match self.key_of(store, &log) {
+            Ok((vkey, _)) if signed.verify(&vkey).is_err() => Ok(Observed::NotSigned),
+            Ok((vkey, stored)) => self.judge(store, slot, &vkey, &stored, signed),
+            Err(error) => Err(error),
+        };
+        observed.inspect_err(|error| self.note_damage(&log, *error))
     }
 
     /// Judges the evidence that an accepted batch left behind: a head seen before that the records now
@@ -60,7 +61,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn settle_evidence(&mut self, store: &mut dyn Store, slot: u32) -> Result<(), StoreError> {
         let Some(replica) = self.replicas.get(slot).filter(|replica| replica.has_evidence()) else { return Ok(()) };
         let log = replica.id;
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if let Some(unproven) = stored.state.unproven {
             let observed = self.judge(store, slot, &vkey, &stored, unproven)?;
             if observed != Observed::Forked {
@@ -85,6 +86,22 @@ impl<T: Tables> Node<T> {
 
     /// The same for a head whose signature is known to be true.
     pub(super) fn judge(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        vkey: &Vkey<T::Scheme>,
+        stored: &StoredLog,
+        signed: SignedHead,
+    ) -> Result<Observed, StoreError> {
+        let observed = self.hold_against(store, slot, vkey, stored, signed)?;
+        if self.replicas.get(slot).is_some_and(Replica::is_own) {
+            // Last: a store that fails must find the node as it was.
+            self.raise_target(signed.head.size);
+        }
+        Ok(observed)
+    }
+
+    fn hold_against(
         &mut self,
         store: &mut dyn Store,
         slot: u32,
@@ -270,8 +287,27 @@ impl<T: Tables> Node<T> {
         if (answer.log, answer.size) != (log, size) {
             return Ok(());
         }
+        match self.judge_proof(store, peer, at, answer) {
+            Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
+                // Our own store cannot be held against the answer: that is nobody's fault but ours.
+                self.note_damage(&log, error);
+                self.answered(at, Kind::Fetch);
+                Ok(())
+            }
+            judged => judged,
+        }
+    }
+
+    fn judge_proof(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        at: usize,
+        answer: &ProofAnswer<'_>,
+    ) -> Result<(), StoreError> {
+        let (log, size) = (answer.log, answer.size);
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
             self.fault(at, Fault::HeadSignature, false);
             return Ok(());
@@ -282,8 +318,6 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let is_ours = match root_of(store, &log, size) {
-            // Not held: dropped since, or asked about on the word of a peer that knows no better.
-            _ if size > stored.state.have => None,
             Err(StoreError::Dropped { .. }) => None,
             root => Some(root? == answer.root),
         };
@@ -328,10 +362,11 @@ impl<T: Tables> Node<T> {
         proof: &[u8],
     ) -> Result<(), StoreError> {
         let Some((at, Asked::Fork { log })) = self.outstanding(peer, request) else { return Ok(()) };
-        if self.take_fork(store, &log, proof)? {
-            self.answered(at, Kind::Fetch);
-        } else {
-            self.fault(at, Fault::FalseForkProof, false);
+        match self.take_fork(store, &log, proof) {
+            Ok(false) => self.fault(at, Fault::FalseForkProof, false),
+            // (A proof that a damaged store leaves unchecked is nobody's fault.)
+            Ok(true) | Err(StoreError::Damaged | StoreError::Mismatch) => self.answered(at, Kind::Fetch),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -342,7 +377,7 @@ impl<T: Tables> Node<T> {
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = Self::key_of(store, log)?;
+        let (vkey, _) = self.key_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
         match ForkProof::decode(bytes) {
             Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
             _ => Ok(false),

@@ -197,6 +197,8 @@ impl<T: Tables> Node<T> {
         match self.publish(store) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
                 self.block(slot, error);
                 Ok(())
             }
@@ -399,18 +401,40 @@ impl<T: Tables> Node<T> {
             Some(stored) if stored.state.have != have => Err(Error::LogExists),
             Some(stored) => Ok(stored),
             None => {
-                let vkey = self.identity.vkey();
-                store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)?;
+                self.create_own(store)?;
                 Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
             }
         }
     }
 
-    /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let vkey = self.identity.vkey();
+        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    }
+
+    /// The key of a followed log, which was checked before it was stored. The node's own log may not be
+    /// there before its first record; what comes of it from outside must be judged all the same.
+    pub(super) fn key_of(
+        &mut self,
+        store: &mut dyn Store,
+        log: &LogId,
+    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+        if *log == self.own && store.log(log)?.is_none() {
+            self.create_own(store)?;
+            self.is_unsynced = true;
+        }
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
+    }
+
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
+        }
     }
 
     /// The store's content does not fit the log's heads: it is served no more.

@@ -10,7 +10,7 @@ use crate::rng::mix;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
-use crate::{Hash, Head, Instant, LogId};
+use crate::{Head, Instant, LogId};
 
 /// Attempts at finding a difference that can be forgotten.
 const DRAWS: u32 = 8;
@@ -54,8 +54,7 @@ impl<T: Tables> Node<T> {
         // The delay runs from the first change not told yet, so that a log that never rests is told of too.
         let (now, rng, delay) = (self.clock.now, &mut self.rng, self.config.relay_delay);
         let offer_at = *peer.offer_at.get_or_insert_with(|| now + rng.jitter(delay));
-        let (id, node, pushed_to_us) = (peer.id, peer.node, peer.pushed_to_us);
-        let offered = Offered { id, node, pushed_to_us, is_healthy: peer.is_healthy() };
+        let offered = Offered { id: peer.id, node: peer.node, is_healthy: peer.is_healthy() };
         (offer_at <= now).then_some((offered, slot))
     }
 
@@ -70,7 +69,7 @@ impl<T: Tables> Node<T> {
             return if is_known { Ok(Offer::None) } else { self.push_fork(store, peer.id, log).map(Offer::from) };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
-        let is_known = self.is_known_to_have(replica, peer.id) || peer.pushed_to_us == summary(&log, &replica.complete);
+        let is_known = self.is_known_to_have(replica, peer.id);
         if size == 0 || is_source || is_known || !self.is_chosen(replica, peer.id) {
             return Ok(Offer::None);
         }
@@ -175,23 +174,17 @@ impl<T: Tables> Node<T> {
     }
 
     /// A push was answered: the peer's signed word on what it has of the log now.
-    pub(super) fn on_push_word(
-        &mut self,
-        store: &mut dyn Store,
-        peer: PeerId,
-        request: RequestId,
-        word: &Signed<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return Ok(()) };
-        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+    pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
+        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
+        let Some(known) = self.peer_ref(peer) else { return };
         let text = signed_text(SignedContext::Push, &known.node, &self.own, &self.nonce(request), word.body);
         if !known.vkey.verify(&text, &word.signature) {
             self.fail(at, super::SyncError::Failed);
-            return Ok(());
+            return;
         }
         let Some(word) = PushWord::decode(word.body).ok().filter(|word| word.log == log) else {
             self.fault(at, Fault::Malformed, true);
-            return Ok(());
+            return;
         };
         if log == self.own {
             self.acknowledged(store, peer, word.have);
@@ -203,7 +196,6 @@ impl<T: Tables> Node<T> {
         // Pushing goes on as long as it gets the peer further.
         let owed = have > start;
         self.heard(peer, &entry, |view| view.is_owed = owed);
-        Ok(())
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.
@@ -297,13 +289,5 @@ impl From<Option<Command>> for Offer {
 struct Offered {
     id: PeerId,
     node: LogId,
-    pushed_to_us: u64,
     is_healthy: bool,
-}
-
-/// A few bits of a log's head, to recognise it by where a mistake costs nothing but a round.
-pub(super) fn summary(log: &LogId, head: &Head) -> u64 {
-    let mut bits = [0; 8];
-    bits.copy_from_slice(&Hash::of(&[log.as_bytes(), head.root.as_bytes()]).as_bytes()[..8]);
-    u64::from_le_bytes(bits)
 }

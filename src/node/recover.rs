@@ -6,7 +6,7 @@ use super::{Config, Node};
 use crate::Instant;
 use crate::error::Error;
 use crate::key::Identity;
-use crate::store::{Origin, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 
 /// How a node whose log exists is to be started; the operator knows.
@@ -66,6 +66,8 @@ impl<T: Tables> Node<T> {
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
         let mut node = Self::with_mode(identity, config, seed, now, mode);
+        // What a process wrote before it ended can be read, and need not be durable yet.
+        node.is_unsynced = true;
         node.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
@@ -81,9 +83,7 @@ impl<T: Tables> Node<T> {
         let own = self.own;
         let is_recovering = self.is_recovering();
         if store.log(&own)?.is_none() {
-            let vkey = self.identity.vkey();
-            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
-            self.wrote();
+            self.create_own(store)?;
         }
         let mut stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         let signed = stored.state.complete.map_or(0, |complete| complete.head.size);
@@ -110,7 +110,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = Self::key_of(store, log)?;
+        let (_, stored) = self.key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
         }

@@ -105,10 +105,13 @@ impl<T: Tables> Node<T> {
         body: &StatusBody<'_>,
     ) -> Result<bool, StoreError> {
         let Some(slot) = self.replicas.slot(&self.own) else { return Ok(true) };
-        if let Some(head) = body.own.and_then(|own| own.head)
-            && self.observe(store, slot, head)? == Observed::NotSigned
-        {
-            return Ok(false);
+        if let Some(head) = body.own.and_then(|own| own.head) {
+            match self.observe(store, slot, head) {
+                Ok(Observed::NotSigned) => return Ok(false),
+                // Our log is damaged here, and that has been noted; the rest of the status is worth having.
+                Ok(_) | Err(StoreError::Damaged | StoreError::Mismatch) => {}
+                Err(error) => return Err(error),
+            }
         }
         if let Some(own) = body.own {
             self.acknowledged(store, peer, own.have);

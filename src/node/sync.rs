@@ -5,11 +5,11 @@ use super::logs::root_of;
 use super::replica::{Note, Replica};
 use super::request::{Asked, Outstanding};
 use super::view::{Due, View, ViewTable};
-use super::{Command, Fault, Node, Notice, PushOutcome, SyncError, SyncReport};
+use super::{Command, Fault, Node, PushOutcome, SyncError};
 use crate::LogId;
 use crate::error::Error;
 use crate::key::{Name, Vkey};
-use crate::peer::{Kind, PeerId, Sync};
+use crate::peer::{Kind, PeerId};
 use crate::store::{Origin, Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{BYTES_PER_RECORD, Batch, Refusal, RequestId};
@@ -268,7 +268,7 @@ impl<T: Tables> Node<T> {
                 // A peer that sends a trickle is not preferred to one that has not been tried.
                 let is_trickle = is_short && batch.records.len() < usize::try_from(limit / 8).unwrap_or(0);
                 if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.failures = if is_trickle { 1 } else { 0 };
+                    view.failures = u8::from(is_trickle);
                     // What was asked for behind a range that fell short will be dropped: the window closes,
                     // and opens again as ranges line up.
                     view.window = if is_short { 1 } else { view.window.saturating_add(1) };
@@ -430,44 +430,5 @@ impl<T: Tables> Node<T> {
         {
             self.replicas.note(slot, Note::Stalled);
         }
-    }
-
-    /// What is to be told of on-demand syncs.
-    pub(super) fn next_sync_notice(&mut self) -> Option<Notice> {
-        let replicas = &self.replicas;
-        let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
-            let sync = view.sync.filter(|sync| sync.is_over)?;
-            let error = sync.error;
-            view.sync = None;
-            let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
-            let (peer, log) = (view.peer, view.log);
-            Some(SyncReport {
-                peer,
-                log,
-                received: sync.received,
-                before: sync.before,
-                after,
-                theirs: sync.theirs,
-                error,
-            })
-        });
-        if let Some(report) = ended {
-            self.views
-                .retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
-            return Some(Notice::Synced(report));
-        }
-        let views = &self.views;
-        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
-            let error = match peer.sync? {
-                Sync::Compared => None,
-                Sync::Failed(error) => Some(error),
-                Sync::Wanted | Sync::Comparing => return None,
-            };
-            if views.as_slice().iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
-                return None;
-            }
-            peer.sync = None;
-            Some(Notice::SyncEnded { peer: peer.id, logs: peer.sync_logs, error })
-        })
     }
 }

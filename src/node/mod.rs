@@ -241,7 +241,7 @@ impl<T: Tables> Node<T> {
 
     /// Whether an answer to this request of this node is still wanted. Where not, a driver may close what it
     /// keeps open for it.
-    pub fn awaits(&self, peer: PeerId, request: RequestId) -> bool {
+    pub fn awaits(&self, peer: crate::PeerId, request: crate::wire::RequestId) -> bool {
         self.outstanding(peer, request).is_some()
     }
 
@@ -284,14 +284,15 @@ impl<T: Tables> Node<T> {
             Event::PeerStatus { peer, request, status } => self.on_status(store, peer, request, &status),
             Event::ProofReceived { peer, request, answer } => self.on_proof(store, peer, request, &answer),
             Event::RecordsReceived { peer, request, batch } => self.on_records(store, peer, request, &batch),
-            Event::KeyReceived { peer, request, name, key } => self.on_key(store, peer, request, name, key),
-            Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
+            Event::KeyReceived { peer, request, log, name, key } => self.on_key(store, peer, request, log, name, key),
+            Event::ForkReceived { peer, request, log, proof } => self.on_fork(store, peer, request, log, proof),
             Event::PushAccepted { peer, request, word } => {
                 self.on_push_word(store, peer, request, &word);
                 Ok(())
             }
-            Event::ForkAccepted { peer, request } => {
-                if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
+            Event::ForkAccepted { peer, request, log } => {
+                let is_it = |(_, asked): &(usize, Asked)| *asked == Asked::PushFork { log };
+                if let Some((at, _)) = self.outstanding(peer, request).filter(is_it) {
                     // Its next status will say so under its signature; until then there is nothing to push.
                     let until = self.clock.now + self.config.interval;
                     if let Some(view) = self.views.of_mut(&log, peer) {

@@ -55,6 +55,9 @@ enum Task {
         /// Stop after so long, as 60s or 5m.
         #[arg(long = "for", value_parser = duration)]
         time: Option<Duration>,
+        /// Stop at the first failure.
+        #[arg(long)]
+        first: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -108,17 +111,26 @@ enum Trouble {
     Byzantine,
     Disk,
     Perf,
+    /// Swarm, byzantine, disk and lite in turn, by the seed.
+    All,
 }
 
 impl Trouble {
-    fn profile(self) -> Profile {
+    fn profile(self, seed: u64) -> Profile {
         match self {
+            Self::All => [Profile::Swarm, Profile::Byzantine, Profile::Disk, Profile::Lite][seed as usize % 4],
             Self::Lite => Profile::Lite,
             Self::Swarm => Profile::Swarm,
             Self::Byzantine => Profile::Byzantine,
             Self::Disk => Profile::Disk,
             Self::Perf => Profile::Perf,
         }
+    }
+}
+
+impl Trouble {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -151,11 +163,11 @@ impl Ending {
 fn main() -> ExitCode {
     match Arguments::parse().task {
         Task::Run { seed, options, plot, ed25519 } => {
-            let plan = Plan::expand(seed, options.profile.profile(), options.nodes);
+            let plan = Plan::expand(seed, options.profile.profile(seed), options.nodes);
             let again = reproduce(seed, &options);
             one(&plan, options.events, options.json, ed25519, plot.as_deref(), &again)
         }
-        Task::Swarm { seeds, time, options } => swarm::swarm(seeds, time, &options),
+        Task::Swarm { seeds, time, first, options } => swarm::swarm(seeds, time, first, &options),
         Task::Replay { file, events, json, plot } => {
             let Some(plan) = fs::read_to_string(&file).ok().and_then(|text| Plan::from_json(&text)) else {
                 eprintln!("{} holds no plan", file.display());
@@ -165,7 +177,7 @@ fn main() -> ExitCode {
             one(&plan, events, json, false, plot.as_deref(), &again)
         }
         Task::Shrink { seed, options, output } => {
-            let plan = Plan::expand(seed, options.profile.profile(), options.nodes);
+            let plan = Plan::expand(seed, options.profile.profile(seed), options.nodes);
             let before = plan.entries.len();
             let plan = shrink(plan);
             if let Err(error) = fs::write(&output, plan.to_json()) {
@@ -223,7 +235,7 @@ fn watched<S: verisoo::Scheme>(mut simulation: Simulation<S, SimDisk>, events: b
 
 /// The arguments that do the same again.
 fn reproduce(seed: u64, options: &Options) -> String {
-    let profile = options.profile.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let profile = options.profile.name();
     let mut line = format!("run --seed {seed} --profile {profile}");
     if let Some(nodes) = options.nodes {
         let _ = write!(line, " --nodes {nodes}");

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant as Clock};
 
-use clap::ValueEnum;
 use serde_json::json;
 use verisoo::sim::{Plan, Report};
 
@@ -33,14 +32,14 @@ struct Totals {
     code: u8,
 }
 
-pub fn swarm(seeds: Range<u64>, time: Option<Duration>, options: &Options) -> ExitCode {
+pub fn swarm(seeds: Range<u64>, time: Option<Duration>, first: bool, options: &Options) -> ExitCode {
     let clock = Clock::now();
     let mut totals = Totals::default();
     for seed in seeds {
         if time.is_some_and(|time| clock.elapsed() >= time) {
             break;
         }
-        let plan = Plan::expand(seed, options.profile.profile(), options.nodes);
+        let plan = Plan::expand(seed, options.profile.profile(seed), options.nodes);
         let ending = run(&plan, options.events, false);
         totals.seeds += 1;
         let code = ending.code();
@@ -70,6 +69,9 @@ pub fn swarm(seeds: Range<u64>, time: Option<Duration>, options: &Options) -> Ex
                 }
             }
         }
+        if first && code != 0 {
+            break;
+        }
         if totals.failed.len() >= 20 {
             println!("too many; enough is seen");
             break;
@@ -97,7 +99,7 @@ impl Totals {
 
     fn json(&self, seconds: f64, options: &Options) -> String {
         json!({
-            "profile": options.profile.to_possible_value().map(|value| value.get_name().to_owned()),
+            "profile": options.profile.name(),
             "seeds": self.seeds,
             "events": self.events,
             "events_per_second": (self.events as f64 / seconds).round() as u64,

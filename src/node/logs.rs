@@ -371,6 +371,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn may_introduce(&self, peer: crate::PeerId) -> bool {
         let Introductions::Accept { logs, bytes } = self.config.introductions else { return false };
         let limit = self.config.max_logs.min(self.replicas.capacity());
+        let logs = if cfg!(verisoo_bug = "quota-unchecked") { usize::MAX } else { logs };
         self.peer_ref(peer).is_some_and(|peer| {
             peer.introduced_logs < logs && peer.introduced_bytes < bytes && self.replicas.len() < limit - limit / 4
         })

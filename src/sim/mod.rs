@@ -126,6 +126,8 @@ pub struct Simulation<S: Scheme = SimScheme, D: Disk = SimDisk> {
     disks: Vec<DiskHistory>,
     wakes: Vec<u64>,
     adversaries: Vec<Adversary<S>>,
+    /// Everybody's id.
+    ids: Vec<LogId>,
     network: Network,
     oracle: Oracle,
     metrics: Metrics,
@@ -203,6 +205,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let mut oracle = Oracle::new(honest);
         members.iter().for_each(|member: &Member<S, D>| oracle.know(member.node.id(), Some(member.index)));
         adversaries.iter().for_each(|adversary: &Adversary<S>| oracle.know(adversary.id(), None));
+        let ids = members.iter().map(|member| member.node.id()).chain(adversaries.iter().map(Adversary::id)).collect();
         let core = connected(&plan);
         let mut simulation = Self {
             now: 0,
@@ -221,6 +224,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             observer: None,
             members,
             adversaries,
+            ids,
             oracle,
             core,
             plan,
@@ -434,7 +438,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
                     let what = format!("answered {len} bytes where at most {limit} were asked for");
                     return self.broken(packet.to, (Invariant::Bound, what));
                 }
-                self.departs(at, len);
+                self.departs(at, packet.from, len);
                 self.send(packet.to, packet.from, len, 0, None);
             }
             Message::Response(response) => self.answer(packet, frame.id, response),
@@ -465,7 +469,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     }
 
     /// Holds what a node is about to send against the oracle.
-    fn departs(&mut self, at: usize, len: usize) {
+    fn departs(&mut self, at: usize, to: u32, len: usize) {
         if self.plan.profile == Profile::Perf {
             return;
         }
@@ -473,7 +477,8 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             let what = "sent what is no frame".into();
             return self.broken(u32::try_from(at).unwrap_or(0), (Invariant::Outcome, what));
         };
-        let result = self.oracle.departs(&mut self.members[at], &frame);
+        let to = self.ids[to as usize];
+        let result = self.oracle.departs(&mut self.members[at], &to, &frame);
         if let Err(broken) = result {
             self.broken(u32::try_from(at).unwrap_or(0), broken);
         }
@@ -494,7 +499,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
                 Some(Polled::Notice(notice)) => self.notice(at, notice),
                 Some(Polled::Send { to, bytes }) => {
                     let len = bytes.len();
-                    self.departs(at, len);
+                    self.departs(at, to, len);
                     self.send(index, to, len, 0, None);
                 }
             }

@@ -2,7 +2,7 @@
 //! and what leaves them. Knows what every honest writer appended, and which adversaries signed two
 //! histories.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -13,7 +13,7 @@ use super::member::Member;
 use crate::log::{ForkProof, Frontier, leaf_hash, root_at};
 use crate::node::{Introductions, LogInfo};
 use crate::store::{Origin, Store, StoredLog};
-use crate::wire::{Batch, Frame, Message, PushWord, Request, Response, StatusBody};
+use crate::wire::{Batch, Frame, Message, Nonce, PushWord, Request, Response, StatusBody};
 use crate::{Hash, Head, LogId, Records, Scheme, Vkey};
 
 /// What was broken.
@@ -41,6 +41,8 @@ pub enum Invariant {
     Bound,
     /// A node wanted something done without end, or woke up without end.
     Polling,
+    /// A nonce was used twice: an answer to an earlier question could pass for one to a later.
+    Nonce,
     /// An adversary's act did not have the outcome it must have.
     Outcome,
     /// After the faults ended, honest nodes did not converge within the bound.
@@ -164,6 +166,9 @@ pub(super) struct Oracle {
     pub(super) logs: BTreeMap<LogId, Truth>,
     seen: Vec<BTreeMap<LogId, Held>>,
     buf: Vec<u8>,
+    /// What each node ever said, signed, that it holds of another's log.
+    said: BTreeMap<(LogId, LogId), u64>,
+    nonces: BTreeSet<[u8; 16]>,
     /// Latencies from append until all of the core holds the record, in microseconds.
     pub(super) latencies: Vec<u64>,
 }
@@ -171,7 +176,14 @@ pub(super) struct Oracle {
 impl Oracle {
     pub(super) fn new(honest: usize) -> Self {
         let seen = (0..honest).map(|_| BTreeMap::new()).collect();
-        Self { logs: BTreeMap::new(), seen, buf: vec![0; 70_000], latencies: Vec::new() }
+        Self {
+            logs: BTreeMap::new(),
+            seen,
+            buf: vec![0; 70_000],
+            said: BTreeMap::new(),
+            nonces: BTreeSet::new(),
+            latencies: Vec::new(),
+        }
     }
 
     pub(super) fn know(&mut self, log: LogId, writer: Option<u32>) {
@@ -233,14 +245,39 @@ impl Oracle {
             check_introductions(member)?;
         }
         check_tables(member)?;
+        self.check_acknowledged(member)?;
         Ok(has_changed)
+    }
+
+    /// What a node takes a peer to hold is what that peer said.
+    fn check_acknowledged<S: Scheme, D: Disk>(&self, member: &Member<S, D>) -> Result<(), Broken> {
+        let own = member.node.id();
+        for peer in member.node.peers() {
+            let Some(size) = peer.acknowledged.filter(|size| *size > 0) else { continue };
+            let is_honest = self.logs.get(&peer.node).is_some_and(|truth| truth.writer.is_some());
+            let said = self.said.get(&(peer.node, own)).copied().unwrap_or(0);
+            if is_honest && size > said {
+                let what = format!("takes {:?} to hold {size} records, and it never said more than {said}", peer.node);
+                return Err((Invariant::Outcome, what));
+            }
+        }
+        Ok(())
     }
 
     /// Judges what leaves an honest node: all of it must be durable, and every head of an honest log its
     /// history's.
-    pub(super) fn departs<S: Scheme, D: Disk>(&mut self, member: &mut Member<S, D>, frame: &Frame<'_>) -> Result<(), Broken> {
+    pub(super) fn departs<S: Scheme, D: Disk>(
+        &mut self,
+        member: &mut Member<S, D>,
+        to: &LogId,
+        frame: &Frame<'_>,
+    ) -> Result<(), Broken> {
         match &frame.message {
-            Message::Request(Request::Push(push)) => self.batch_departs(member, &push.batch),
+            Message::Request(Request::Push(push)) => {
+                self.is_fresh(push.nonce)?;
+                self.batch_departs(member, &push.batch)
+            }
+            Message::Request(Request::Status(asked)) => self.is_fresh(asked.nonce),
             Message::Request(Request::PushFork { log, .. }) => self.claims(member, log, 0, true),
             Message::Request(_) => Ok(()),
             Message::Response(response) => match response {
@@ -253,6 +290,9 @@ impl Oracle {
                     let Ok(body) = StatusBody::decode(signed.body) else {
                         return Err((Invariant::Outcome, "signed a malformed status".into()));
                     };
+                    if let Some(own) = body.own {
+                        self.claims(member, to, own.have, false)?;
+                    }
                     for entry in body.entries.iter().flatten() {
                         self.head_departs(member, &entry.log, &entry.complete)?;
                         self.claims(member, &entry.log, entry.have, entry.forked)?;
@@ -270,6 +310,11 @@ impl Oracle {
                 Response::Key { .. } | Response::Refused(_) => Ok(()),
             },
         }
+    }
+
+    /// A signed answer is as fresh as its nonce: none is used twice.
+    fn is_fresh(&mut self, nonce: Nonce) -> Result<(), Broken> {
+        if self.nonces.insert(nonce.0) { Ok(()) } else { Err((Invariant::Nonce, "used a nonce again".into())) }
     }
 
     fn batch_departs<S: Scheme, D: Disk>(&mut self, member: &mut Member<S, D>, batch: &Batch<'_>) -> Result<(), Broken> {
@@ -318,6 +363,8 @@ impl Oracle {
             let what = format!("said it held {have} records of {log:?} (forked: {is_forked}), and {size} are durable");
             return Err((Invariant::Durability, what));
         }
+        let said = self.said.entry((member.node.id(), *log)).or_default();
+        *said = have.max(*said);
         if let Some(held) = self.seen.get_mut(member.index as usize).and_then(|seen| seen.get_mut(log)) {
             held.claimed = held.claimed.max(have);
             held.claimed_forked |= is_forked;

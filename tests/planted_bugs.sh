@@ -20,7 +20,10 @@ for bug in $bugs; do
         swarm --seeds "0..$seeds" --first --profile all --json 2>"$wrappers/$bug.log")
     seed=$(printf '%s\n' "$found" | sed -n 's/^seed \([0-9]*\): .*/\1/p' | head -n 1)
     by=$(printf '%s\n' "$found" | sed -n 's/^seed [0-9]*: \([A-Za-z]*\) .*/\1/p' | head -n 1)
-    if [ -n "$seed" ]; then
+    if [ -z "$found" ]; then
+        printf '| %s | did not build | - |\n' "$bug"
+        failed=1
+    elif [ -n "$seed" ]; then
         printf '| %s | %s | %s |\n' "$bug" "$((seed + 1))" "${by:-panic}"
     else
         printf '| %s | not within %s | - |\n' "$bug" "$seeds"

@@ -247,7 +247,12 @@ fn print_report(report: &Report, rate: f64, again: &str) {
     let seconds = |micros: u64| micros as f64 / 1e6;
     println!(
         "{} events ({rate:.0}/s), {} messages, {} bytes ({} of records), {} crashes, {} forks ({} proven)",
-        report.events, report.messages, report.bytes, report.record_bytes, report.crashes, report.forks_made,
+        report.events,
+        report.messages,
+        report.bytes,
+        report.record_bytes,
+        report.crashes,
+        report.forks_made,
         report.forks_proven,
     );
     println!(

@@ -127,7 +127,13 @@ impl<S: Scheme> Adversary<S> {
     }
 
     /// Something arrived. What must not have been answered so is said.
-    pub(super) fn receive(&mut self, now: u64, from: u32, frame: &Frame<'_>, out: &mut Vec<Outgoing>) -> Option<String> {
+    pub(super) fn receive(
+        &mut self,
+        now: u64,
+        from: u32,
+        frame: &Frame<'_>,
+        out: &mut Vec<Outgoing>,
+    ) -> Option<String> {
         self.remember(frame);
         match &frame.message {
             Message::Request(request) => {
@@ -229,7 +235,7 @@ impl<S: Scheme> Adversary<S> {
                 let Ok(frame) = Frame::decode(bytes) else { continue };
                 let is_shown = !is_two_faced || (number == 1) == second.contains(&to);
                 let suits = match &frame.message {
-                    Message::Request(Request::PushFork { log, .. }) => !hides && !(has_forked && *log == own),
+                    Message::Request(Request::PushFork { log, .. }) => !(hides || has_forked && *log == own),
                     Message::Request(Request::Push(push)) => !has_forked || push.batch.log == own,
                     // One that forked does not want to hear of it.
                     _ => !has_forked,
@@ -389,8 +395,7 @@ impl<S: Scheme> Adversary<S> {
             };
             let known = known.unwrap_or(other);
             let size = known.head.size.min(other.head.size);
-            let proof =
-                ForkProof { heads: [known, other], size, roots: [known.head.root, root], proofs: [&[], &[]] };
+            let proof = ForkProof { heads: [known, other], size, roots: [known.head.root, root], proofs: [&[], &[]] };
             let mut buf = [0; ForkProof::MAX_LEN];
             let len = proof.encode(&mut buf).unwrap_or(0);
             let request = Request::PushFork { log, proof: buf.get(..len).unwrap_or_default() };

@@ -94,6 +94,7 @@ pub struct SimDisk {
 
 /// One write, as it lies in a log's file.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "short-lived, and commits are nearly all there is")]
 enum Write {
     Create { name: Name, key: [u8; 32], origin: Origin },
     SetOrigin(Origin),

@@ -225,7 +225,7 @@ impl Expansion {
         }
         for _ in 0..between(&mut self.rng, 0, most) {
             let (at, node) = (self.moment(), self.anyone());
-            let hour = 3_600 * SECOND as i64;
+            let hour = 3_600_000_000;
             let by = pick(&mut self.rng, &[-hour, -1, 1_000, hour, i64::MAX / 4, -i64::MAX / 4]).unwrap_or(0);
             self.push(at, Act::Clock { node, by });
         }
@@ -273,7 +273,10 @@ impl Expansion {
             let rng = &mut self.rng;
             let count = between(rng, 1, 40);
             let misdeed = match between(rng, 0, 11) {
-                0 | 1 => Misdeed::Fork { counts: [between(rng, 1, 20), between(rng, 1, 20)] },
+                // At one size,
+                0 => Misdeed::Fork { counts: [count.min(20); 2] },
+                // and at two.
+                1 => Misdeed::Fork { counts: [between(rng, 1, 20), between(rng, 1, 20)] },
                 2 => Misdeed::Rollback { count: between(rng, 1, 20) },
                 3 if self.adversaries > 1 => {
                     let others: Vec<u32> =

@@ -75,15 +75,18 @@ pub(super) enum Polled<'b> {
 
 impl<S: Scheme, D: Disk> Member<S, D> {
     pub(super) fn new(index: u32, seed: u64, name: &str, plan: &NodePlan, interval: u64, disk: D) -> Self {
-        let mut config = Config::default();
-        config.interval = Duration::from_micros(interval);
-        config.timeout = Duration::from_micros(interval / 10);
-        config.max_message = plan.max_message;
-        config.fanout = plan.fanout as usize;
-        config.window = plan.window as usize;
-        config.introductions = Introductions::Accept { logs: plan.introductions as usize, bytes: 1 << 30 };
+        let config = Config {
+            interval: Duration::from_micros(interval),
+            timeout: Duration::from_micros(interval / 10),
+            max_message: plan.max_message,
+            fanout: plan.fanout as usize,
+            window: plan.window as usize,
+            introductions: Introductions::Accept { logs: plan.introductions as usize, bytes: 1 << 30 },
+            ..Config::default()
+        };
         let clock = Clock { offset: i128::from(plan.clock_offset), drift_ppm: plan.drift_ppm };
-        let node = Node::new(identity::<S>(seed, index, name), config.clone(), fresh_seed(seed, index, 0), clock.show(0));
+        let node =
+            Node::new(identity::<S>(seed, index, name), config.clone(), fresh_seed(seed, index, 0), clock.show(0));
         Self {
             index,
             node,
@@ -193,7 +196,7 @@ impl<S: Scheme, D: Disk> Member<S, D> {
 }
 
 fn identity<S: Scheme>(seed: u64, index: u32, name: &str) -> Identity<S> {
-    let secret = expand(&[seed, u64::from(index), 0x6b65_79]);
+    let secret = expand(&[seed, u64::from(index), 0x006b_6579]);
     // The names given here are names.
     Identity::from_seed(name, &secret).unwrap_or_else(|_| unreachable!("{name:?} is a name"))
 }

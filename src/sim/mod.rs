@@ -32,19 +32,20 @@ mod adversary;
 mod disk;
 mod expand;
 mod hash;
+mod liveness;
 mod member;
 mod metrics;
 mod network;
 mod oracle;
 mod plan;
 mod scheme;
+mod script;
 mod shrink;
 mod tamper;
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -58,9 +59,9 @@ pub use shrink::shrink;
 
 use crate::store::MemoryStore;
 use crate::wire::{Frame, Message, RequestId, Response};
-use crate::{Event, LogId, Notice, Scheme, Start};
+use crate::{Event, LogId, Notice, Scheme};
 use adversary::{Adversary, Outgoing};
-use hash::{Digest, draw, scale};
+use hash::{Digest, draw};
 use member::{Member, Polled};
 use metrics::Metrics;
 use network::Network;
@@ -203,10 +204,16 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             }
         }
         let mut oracle = Oracle::new(honest);
-        members.iter().for_each(|member: &Member<S, D>| oracle.know(member.node.id(), Some(member.index)));
-        adversaries.iter().for_each(|adversary: &Adversary<S>| oracle.know(adversary.id(), None));
+        for member in &members {
+            let member: &Member<S, D> = member;
+            oracle.know(member.node.id(), Some(member.index));
+        }
+        for adversary in &adversaries {
+            let adversary: &Adversary<S> = adversary;
+            oracle.know(adversary.id(), None);
+        }
         let ids = members.iter().map(|member| member.node.id()).chain(adversaries.iter().map(Adversary::id)).collect();
-        let core = connected(&plan);
+        let core = liveness::connected(&plan);
         let mut simulation = Self {
             now: 0,
             sequence: 0,
@@ -269,8 +276,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     /// Makes the plan's links known to a node that has just started. `false` where its disk did not let it.
     fn dial(&mut self, at: usize) -> bool {
         let index = u32::try_from(at).unwrap_or(u32::MAX);
-        let links: Vec<u32> =
-            self.plan.links.iter().filter(|link| link.from == index).map(|link| link.to).collect();
+        let links: Vec<u32> = self.plan.links.iter().filter(|link| link.from == index).map(|link| link.to).collect();
         let mut is_done = true;
         for to in links {
             let vkey = self.vkey(to);
@@ -452,9 +458,10 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let member = &mut self.members[at];
         let Some(peer) = member.handle_of(packet.from) else { return };
         let is_awaited = member.node.awaits(peer, id);
-        let expected = packet.outcome.filter(|_| is_awaited && !self.disks[at].is_failing).and_then(|outcome| {
-            outcome.expected(&member.node, member.is_authenticated(), &response)
-        });
+        let expected = packet
+            .outcome
+            .filter(|_| is_awaited && !self.disks[at].is_failing)
+            .and_then(|outcome| outcome.expected(&member.node, member.is_authenticated(), &response));
         // A store that is not ready: the answer is lost, and its deadline passes.
         let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
         if let Some(fault) = expected
@@ -575,281 +582,6 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         self.settle(at);
     }
 
-    // The plan.
-
-    fn act(&mut self, at: u32) {
-        let Some(entry) = self.plan.entries.get(at as usize).cloned() else { return };
-        self.trace(3, entry.id);
-        self.watch(&Happening::Entry(&entry));
-        match entry.act {
-            Act::Append { node, count, len } => self.append(node, entry.id, count, len),
-            Act::Crash { node, down, restart } => self.crash(node, entry.id, down, restart),
-            Act::Backup { node } => {
-                let at = node as usize;
-                self.disks[at].backup = self.members[at].disk.backup();
-            }
-            Act::Cut { ref from, ref to, both, time } => {
-                self.cut(from, to, both, true);
-                self.schedule(self.now + time, What::End(at));
-            }
-            Act::Pause { node, time } => {
-                let member = &mut self.members[node as usize];
-                member.paused_until = member.paused_until.max(self.now + time);
-            }
-            Act::Clock { node, by } => {
-                self.members[node as usize].set_clock(self.now, by);
-                self.touch(node);
-            }
-            Act::Disk { node, fault, time } => {
-                let history = &mut self.disks[node as usize];
-                history.is_failing = true;
-                history.has_rotted |= matches!(fault, DiskFault::Rot { .. });
-                self.members[node as usize].disk.fail(Some(fault), draw(&[self.plan.seed, u64::from(entry.id)]));
-                self.schedule(self.now + time, What::End(at));
-            }
-            Act::Sync { node, peer } => {
-                let member = &mut self.members[node as usize];
-                let count = member.peers().len().max(1);
-                let peers = member.peers();
-                if let Some(peer) = peers.get(peer as usize % count).and_then(|to| member.handle_of(*to)) {
-                    // It is there, as far as anybody knows.
-                    let _ = member.node.sync_now(peer);
-                }
-                self.touch(node);
-            }
-            Act::Misdeed { node, misdeed } => self.misdeed(node, entry.id, misdeed),
-            Act::Habit { node, habit, permille } => {
-                let at = node as usize - self.members.len();
-                self.adversaries[at].take_to(habit, permille);
-            }
-        }
-    }
-
-    fn end(&mut self, at: u32) {
-        let Some(entry) = self.plan.entries.get(at as usize).cloned() else { return };
-        match entry.act {
-            // After the calm there are no cuts to end.
-            Act::Cut { ref from, ref to, both, .. } if !self.is_calm => self.cut(from, to, both, false),
-            Act::Disk { node, .. } => self.mend(node as usize),
-            _ => {}
-        }
-    }
-
-    fn mend(&mut self, at: usize) {
-        self.members[at].disk.fail(None, 0);
-        self.disks[at].is_failing = false;
-    }
-
-    fn cut(&mut self, from: &[u32], to: &[u32], both: bool, begins: bool) {
-        for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
-            self.network.cut(from, to, begins);
-            if both {
-                self.network.cut(to, from, begins);
-            }
-        }
-    }
-
-    /// A node is looked at because something was done to it.
-    fn touch(&mut self, node: u32) {
-        let at = node as usize;
-        if self.members[at].is_up && self.members[at].paused_until <= self.now {
-            self.settle(at);
-        }
-    }
-
-    fn append(&mut self, node: u32, id: u32, count: u32, len: u32) {
-        let at = node as usize;
-        if !self.members[at].is_up {
-            return;
-        }
-        let log = self.members[at].node.id();
-        for number in 0..count {
-            let drawn = draw(&[self.plan.seed, u64::from(id), u64::from(number), 0x7265_6373]);
-            let record = record(drawn, len);
-            let member = &mut self.members[at];
-            // A node that must not write, or a disk that cannot: the application gives up.
-            let Ok(index) = member.node.append(&mut member.disk, &record) else { break };
-            self.trace(4, node);
-            self.digest.number(index);
-            if let Err(broken) = self.oracle.appended(&log, index, record, self.now) {
-                return self.broken(node, broken);
-            }
-        }
-        self.touch(node);
-    }
-
-    fn crash(&mut self, node: u32, id: u32, down: u64, restart: Restart) {
-        let at = node as usize;
-        if !self.members[at].is_up {
-            return;
-        }
-        self.metrics.crashes += 1;
-        self.disks[at].is_old &= self.members[at].node.is_recovering();
-        self.members[at].is_up = false;
-        self.members[at].disk.crash(draw(&[self.plan.seed, u64::from(id), 0x6372_6173]));
-        self.disks[at].is_failing = false;
-        self.disks[at].restart = Some(restart);
-        self.schedule(self.now + down, What::Restart(node));
-    }
-
-    fn restart(&mut self, node: u32) {
-        let at = node as usize;
-        let Some(restart) = self.disks[at].restart else { return };
-        if restart == Restart::Backup && self.is_held_elsewhere(at) {
-            let backup = self.disks[at].backup.clone().unwrap_or_default();
-            self.disks[at].is_old |= self.members[at].disk.restore(backup);
-        }
-        // Once, however often the disk has to be tried.
-        self.disks[at].restart = Some(if restart == Restart::Backup { Restart::Recover } else { restart });
-        let is_intact = !self.disks[at].is_old;
-        let start = match restart {
-            // The operator knows that the log has not been taken back yet.
-            Restart::Resume if is_intact => Start::Resume,
-            _ => Start::Recover(crate::Answers::All),
-        };
-        if self.members[at].restart(self.now, start).is_err() || !self.dial(at) {
-            // The disk failed: once more, later.
-            self.members[at].is_up = false;
-            return self.schedule(self.now + 1_000_000, What::Restart(node));
-        }
-        self.disks[at].restart = None;
-        self.trace(5, node);
-        self.watch(&Happening::Restart { node });
-        if let Err(broken) = self.oracle.restarted(&self.members[at], is_intact) {
-            return self.broken(node, broken);
-        }
-        self.members[at].wake_at = u64::MAX;
-        self.touch(node);
-    }
-
-    /// Whether a running honest peer durably holds all that this node ever let out of its own log, and
-    /// every other node with that much to lose keeps its disk until this one is back.
-    fn is_held_elsewhere(&mut self, at: usize) -> bool {
-        let log = self.members[at].node.id();
-        let left = self.oracle.logs.get(&log).map_or(0, |truth| truth.left);
-        let peers: Vec<u32> = self.members[at].peers().to_vec();
-        let is_another_lost = (0..self.members.len()).any(|other| {
-            other != at && (self.members[other].node.is_recovering() || !self.members[other].is_up)
-        });
-        let has_adversary = peers.iter().any(|peer| *peer as usize >= self.members.len());
-        if is_another_lost || has_adversary || self.is_calm {
-            return false;
-        }
-        peers.iter().any(|peer| {
-            self.members.get_mut(*peer as usize).is_some_and(|peer| {
-                let durable = peer.disk.durable(&log).flatten().and_then(|stored| stored.state.complete);
-                durable.map_or(0, |complete| complete.head.size) >= left
-            })
-        })
-    }
-
-    /// Faults end; adversaries go on.
-    fn calm(&mut self) {
-        self.is_calm = true;
-        self.network.calm();
-        for at in 0..self.members.len() {
-            self.mend(at);
-            self.members[at].paused_until = self.members[at].paused_until.min(self.now);
-        }
-    }
-
-    fn sample(&mut self) {
-        self.wakes.iter_mut().for_each(|wakes| *wakes = 0);
-        let (converged, pending) = self.convergence();
-        self.metrics.samples.push(Sample { at: self.now, converged });
-        if self.is_calm && self.plan.profile != Profile::Perf {
-            self.judge_liveness(&pending);
-        } else if self.is_calm && pending.is_empty() {
-            self.metrics.ended_at = Some(self.now);
-        }
-        if self.metrics.ended_at.is_none() {
-            self.schedule(self.now + self.plan.interval / 2, What::Sample);
-        }
-    }
-
-    fn judge_liveness(&mut self, pending: &[String]) {
-        let (now, interval) = (self.now, self.plan.interval);
-        let Some(converged_at) = self.metrics.converged_at else {
-            if pending.is_empty() {
-                self.metrics.converged_at = Some(now);
-                self.metrics.begin_idle();
-            } else if now > self.plan.calm_at + self.plan.patience * interval {
-                let node = self.core.first().copied().unwrap_or(0);
-                self.metrics.pending = pending.to_vec();
-                self.broken(node, (Invariant::Liveness, pending.join("; ")));
-            }
-            return;
-        };
-        if now < converged_at + IDLE_INTERVALS * interval {
-            return;
-        }
-        self.metrics.ended_at = Some(now);
-        // While adversaries go on, or a damaged log is asked for in vain, there is something to talk about.
-        let links = self.plan.links.iter().filter(|link| self.is_idle_link(link.from, link.to)).count() as u64;
-        let (messages, bytes) = self.metrics.idle();
-        let most = links * 2 * (IDLE_INTERVALS * 4 / 3 + 2);
-        let is_quiet = self.adversaries.is_empty() && !self.disks.iter().any(|disk| disk.has_rotted);
-        if is_quiet && (messages > most || bytes > messages * 400) {
-            let what = format!("{messages} messages of {bytes} bytes on {links} links in {IDLE_INTERVALS} intervals");
-            self.broken(0, (Invariant::IdleTraffic, what));
-        }
-    }
-
-    /// How much of what the core should agree on it does agree on, in thousandths, and what is missing.
-    fn convergence(&mut self) -> (u32, Vec<String>) {
-        let mut pending = Vec::new();
-        let (mut pairs, mut agreed) = (0_u32, 0_u32);
-        let members = &self.members;
-        let core: Vec<&Member<S, D>> = self.core.iter().map(|at| &members[*at as usize]).collect();
-        for (log, truth) in &self.oracle.logs {
-            let infos: Vec<_> = core.iter().filter_map(|member| Some((member, member.node.log(log)?))).collect();
-            let is_forked = infos.iter().any(|(_, info)| info.is_forked);
-            let best = infos.iter().map(|(_, info)| (info.have, info.complete.size)).max().unwrap_or_default();
-            let root = infos.iter().find(|(_, info)| (info.have, info.complete.size) == best).map(|(_, i)| i.complete);
-            if truth.writer.is_some_and(|writer| self.core.contains(&writer)) && infos.len() < core.len() {
-                pending.push(format!("{log:?} is followed by {} of {}", infos.len(), core.len()));
-            }
-            for (member, info) in &infos {
-                pairs += 1;
-                let agrees = if is_forked {
-                    info.is_forked
-                } else {
-                    // A head alone may be ahead where its writer withholds what leads to it.
-                    (info.have, info.complete.size) == best && Some(info.complete) == root
-                };
-                let is_excused = info.is_damaged;
-                if agrees || is_excused {
-                    agreed += 1;
-                } else {
-                    let reason = if is_forked {
-                        "no fork proof"
-                    } else if !member.is_up {
-                        "down"
-                    } else if info.is_stalled {
-                        "stalled"
-                    } else {
-                        "behind"
-                    };
-                    pending.push(format!(
-                        "node {} {reason} on {log:?}: {} (head {}) of {} (head {})",
-                        member.index, info.have, info.complete.size, best.0, best.1
-                    ));
-                }
-            }
-        }
-        for member in core.iter().filter(|member| !member.is_up) {
-            pending.push(format!("node {} is down", member.index));
-        }
-        if let Some(forked) = self.oracle.logs.values().filter_map(|truth| truth.forked_at).min()
-            && self.metrics.proven_at.is_none()
-            && self.core.iter().any(|at| members[*at as usize].node.logs().any(|info| info.is_forked))
-            && pending.is_empty()
-        {
-            self.metrics.proven_at = Some(self.now.saturating_sub(forked));
-        }
-        (if pairs == 0 { 1_000 } else { agreed * 1_000 / pairs }, pending)
-    }
-
     // Adversaries.
 
     fn adversary_receives(&mut self, packet: &Packet) {
@@ -904,9 +636,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let salt = draw(&[self.plan.seed, u64::from(id), 0x6d69_7364]);
         let has_forked = self.adversaries[at].misbehave(self.now, misdeed, salt, &mut out);
         let log = self.adversaries[at].id();
-        if has_forked
-            && let Some(truth) = self.oracle.logs.get_mut(&log)
-        {
+        if has_forked && let Some(truth) = self.oracle.logs.get_mut(&log) {
             self.metrics.forks_made += u64::from(truth.forked_at.is_none());
             truth.forked_at.get_or_insert(self.now);
         }
@@ -933,53 +663,6 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let latencies = core::mem::take(&mut self.oracle.latencies);
         metrics.into_report(self.plan.seed, self.plan.profile, self.now, latencies, self.violation)
     }
-}
-
-/// The largest set of honest nodes that are connected through honest nodes. One whose disk reads falsely at
-/// times is none of them: it stops serving what it finds damaged, and says so.
-fn connected(plan: &Plan) -> Vec<u32> {
-    let honest = u32::try_from(plan.honest()).unwrap_or(0);
-    let rots = |node: u32| {
-        plan.entries.iter().any(|entry| {
-            matches!(entry.act, Act::Disk { node: rotten, fault: DiskFault::Rot { .. }, .. } if rotten == node)
-        })
-    };
-    let mut largest: Vec<u32> = Vec::new();
-    for start in (0..honest).filter(|start| !rots(*start)) {
-        let mut reached = vec![start];
-        let mut next = 0;
-        while let Some(at) = reached.get(next).copied() {
-            next += 1;
-            for link in plan.links.iter().filter(|link| link.from.max(link.to) < honest) {
-                let other = if link.from == at {
-                    link.to
-                } else if link.to == at {
-                    link.from
-                } else {
-                    continue;
-                };
-                if !rots(other) && !reached.contains(&other) {
-                    reached.push(other);
-                }
-            }
-        }
-        if reached.len() > largest.len() {
-            reached.sort_unstable();
-            largest = reached;
-        }
-    }
-    largest
-}
-
-/// A record drawn from a number, of at most `len` bytes.
-fn record(drawn: u64, len: u32) -> Vec<u8> {
-    let len = usize::try_from(scale(draw(&[drawn]), u64::from(len) + 1)).unwrap_or(0);
-    let mut bytes = vec![0; len];
-    for (number, chunk) in (0..).zip(bytes.chunks_mut(8)) {
-        let word = draw(&[drawn, number]).to_le_bytes();
-        chunk.copy_from_slice(&word[..chunk.len()]);
-    }
-    bytes
 }
 
 /// A refusal is what forged things are met with.

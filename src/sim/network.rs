@@ -91,7 +91,8 @@ impl Network {
 
     /// Faults end: every packet arrives, soon.
     pub(super) fn calm(&mut self) {
-        self.weather = Weather { delay: self.weather.delay, jitter: self.weather.jitter.min(5_000), ..Weather::default() };
+        self.weather =
+            Weather { delay: self.weather.delay, jitter: self.weather.jitter.min(5_000), ..Weather::default() };
         self.links.iter_mut().for_each(|link| link.cuts = 0);
     }
 }

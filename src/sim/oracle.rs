@@ -202,14 +202,18 @@ impl Oracle {
     }
 
     /// A node was started again. Where its disk kept its promises, what it said it had is still there.
-    pub(super) fn restarted<S: Scheme, D: Disk>(&mut self, member: &Member<S, D>, is_intact: bool) -> Result<(), Broken> {
+    pub(super) fn restarted<S: Scheme, D: Disk>(
+        &mut self,
+        member: &Member<S, D>,
+        is_intact: bool,
+    ) -> Result<(), Broken> {
         let Some(seen) = self.seen.get_mut(member.index as usize) else { return Ok(()) };
         let before = core::mem::take(seen);
         if is_intact {
             for (log, held) in &before {
                 let info = member.node.log(log);
                 let (have, is_forked) = info.map_or((0, false), |info| (info.have, info.is_forked));
-                if have < held.claimed || is_forked < held.claimed_forked {
+                if have < held.claimed || (held.claimed_forked && !is_forked) {
                     let what = format!("said it held {} of {log:?} and came back with {have}", held.claimed);
                     return Err((Invariant::Durability, what));
                 }
@@ -317,7 +321,11 @@ impl Oracle {
         if self.nonces.insert(nonce.0) { Ok(()) } else { Err((Invariant::Nonce, "used a nonce again".into())) }
     }
 
-    fn batch_departs<S: Scheme, D: Disk>(&mut self, member: &mut Member<S, D>, batch: &Batch<'_>) -> Result<(), Broken> {
+    fn batch_departs<S: Scheme, D: Disk>(
+        &mut self,
+        member: &mut Member<S, D>,
+        batch: &Batch<'_>,
+    ) -> Result<(), Broken> {
         let records = Records::new(batch.records);
         let end = batch.start + records.iter().count() as u64;
         self.head_departs(member, &batch.log, &batch.head.head)?;
@@ -330,7 +338,12 @@ impl Oracle {
         Ok(())
     }
 
-    fn head_departs<S: Scheme, D: Disk>(&mut self, member: &mut Member<S, D>, log: &LogId, head: &Head) -> Result<(), Broken> {
+    fn head_departs<S: Scheme, D: Disk>(
+        &mut self,
+        member: &mut Member<S, D>,
+        log: &LogId,
+        head: &Head,
+    ) -> Result<(), Broken> {
         let Some(truth) = self.logs.get_mut(log).filter(|truth| truth.writer.is_some()) else { return Ok(()) };
         if truth.root(head.size) != Some(head.root) {
             let what = format!("showed a head of {log:?} of size {} that is not its history's", head.size);
@@ -394,19 +407,18 @@ fn check_log<S: Scheme>(
     held: &mut Held,
     info: &LogInfo,
     disk: &mut dyn Store,
-    buf: &mut Vec<u8>,
+    buf: &mut [u8],
 ) -> Result<(), Broken> {
     let log = &info.log;
     let truth = truths.get(log);
-    if info.have < held.have || info.complete.size < held.complete.size || info.is_forked < held.is_forked {
+    if info.have < held.have || info.complete.size < held.complete.size || (held.is_forked && !info.is_forked) {
         return Err((Invariant::Shrunk, format!("{log:?} went from {} to {}", held.have, info.have)));
     }
     if held.is_forked {
         return Err((Invariant::Frozen, format!("{log:?} was frozen at {} and is now at {}", held.have, info.have)));
     }
-    let stored = match disk.log(log) {
-        Ok(Some(stored)) => stored,
-        _ => return Err((Invariant::Replica, format!("{log:?} is not in the store"))),
+    let Ok(Some(stored)) = disk.log(log) else {
+        return Err((Invariant::Replica, format!("{log:?} is not in the store")));
     };
     let vkey = Vkey::<S>::trusted(stored.name, stored.key);
     check_records(truth, held, info, disk, buf)?;
@@ -424,7 +436,7 @@ fn check_records(
     held: &mut Held,
     info: &LogInfo,
     disk: &mut dyn Store,
-    buf: &mut Vec<u8>,
+    buf: &mut [u8],
 ) -> Result<(), Broken> {
     let log = &info.log;
     let mut at = held.have;
@@ -434,9 +446,9 @@ fn check_records(
             return Err((Invariant::Replica, format!("record {at} of {log:?} is not in the store")));
         };
         for record in Records::new(buf.get(..read.len).unwrap_or_default()).iter().flatten() {
-            let written = truth.filter(|truth| truth.writer.is_some()).map(|truth| {
-                usize::try_from(at).ok().and_then(|at| truth.records.get(at))
-            });
+            let written = truth
+                .filter(|truth| truth.writer.is_some())
+                .map(|truth| usize::try_from(at).ok().and_then(|at| truth.records.get(at)));
             if written.is_some_and(|written| written.map(Vec::as_slice) != Some(record)) {
                 return Err((Invariant::Replica, format!("record {at} of {log:?} is not what was appended")));
             }

@@ -88,7 +88,9 @@ impl<S: Scheme> Liar<S> {
         let id = frame.id;
         match habit {
             Habit::Silent => Some(Tampered { bytes: None, outcome: None, delay: 0 }),
-            Habit::Slow => Some(Tampered { bytes: Some(answer.to_vec()), outcome: None, delay: self.patience * 9 / 10 }),
+            Habit::Slow => {
+                Some(Tampered { bytes: Some(answer.to_vec()), outcome: None, delay: self.patience * 9 / 10 })
+            }
             Habit::Refuse => Tampered::bytes(encode(id, Response::Refused(Refusal::Busy)), None),
             Habit::Garbage => {
                 let len = scale(drawn, 300) + 1;
@@ -150,7 +152,13 @@ impl<S: Scheme> Liar<S> {
                 let mut root = *head.head.root.as_bytes();
                 flip(&mut root, drawn);
                 let head = Head { root: Hash::from_bytes(root), ..head.head };
-                (SignedHead { head, ..self.heads.get(&log).copied().unwrap_or(SignedHead { head, signature: NONE }) }, Some(Outcome::Fault(Fault::HeadSignature)))
+                (
+                    SignedHead {
+                        head,
+                        ..self.heads.get(&log).copied().unwrap_or(SignedHead { head, signature: NONE })
+                    },
+                    Some(Outcome::Fault(Fault::HeadSignature)),
+                )
             }
             Habit::HeadOfOtherLog if log != own => {
                 // Signed, but by the wrong key.
@@ -158,12 +166,14 @@ impl<S: Scheme> Liar<S> {
                 let head = SignedHead::sign(&self.identity, Head { size, ..head.head });
                 (head, Some(Outcome::Fault(Fault::HeadSignature)))
             }
-            Habit::HeadReplayed => {
-                (*self.heads.get(&log).filter(|old| old.head.size < head.head.size)?, None)
-            }
+            Habit::HeadReplayed => (*self.heads.get(&log).filter(|old| old.head.size < head.head.size)?, None),
             _ => return None,
         };
-        let head = if habit == Habit::HeadForged { SignedHead { head: head.head, signature: self.old_signature(&log) } } else { head };
+        let head = if habit == Habit::HeadForged {
+            SignedHead { head: head.head, signature: self.old_signature(&log) }
+        } else {
+            head
+        };
         let response = match response {
             Response::Records(batch) => Response::Records(Batch { head, ..batch }),
             Response::Proof(answer) => Response::Proof(ProofAnswer { head, ..answer }),
@@ -214,7 +224,9 @@ impl<S: Scheme> Liar<S> {
                 if !entries.iter().any(|entry| entry.forked) {
                     return None;
                 }
-                entries.iter_mut().for_each(|entry| entry.forked = false);
+                for entry in &mut entries {
+                    entry.forked = false;
+                }
                 let body = status_body(&body, &entries)?;
                 Tampered::bytes(self.signed_status(id, &asked.asker, &asked.nonce, &body), None)
             }

@@ -106,6 +106,8 @@ mod node;
 mod peer;
 mod record;
 mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 mod tables;
 mod time;

@@ -118,7 +118,7 @@ impl<T: Tables> Node<T> {
                 Err(StoreError::Dropped { .. }) => return Ok(Observed::Consistent),
                 root => root?,
             };
-            if root != signed.head.root {
+            if root != signed.head.root && !cfg!(verisoo_bug = "equal-sizes-taken-for-equal") {
                 let is_forked = self.prove_fork(store, slot, vkey, stored, size, &their_side)?;
                 self.own_head_met(slot, signed.head);
                 return Ok(if is_forked { Observed::Forked } else { Observed::Consistent });
@@ -314,6 +314,11 @@ impl<T: Tables> Node<T> {
         }
         let head = answer.head.head;
         if verify_consistency(size, &answer.root, head.size, &head.root, answer.proof.hashes()).is_err() {
+            if cfg!(verisoo_bug = "writer-blamed-for-relay")
+                && let Some(replica) = self.replicas.get_mut(slot)
+            {
+                replica.is_forked = true;
+            }
             self.fault(at, Fault::FalseProof, false);
             return Ok(());
         }
@@ -357,9 +362,12 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
+        log: LogId,
         proof: &[u8],
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Fork { log })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Fork { log }) else {
+            return Ok(());
+        };
         match self.take_fork(store, &log, proof) {
             Ok(false) => self.fault(at, Fault::FalseForkProof, false),
             // (A proof that a damaged store leaves unchecked is nobody's fault.)

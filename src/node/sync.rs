@@ -340,10 +340,13 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
+        log: LogId,
         name: &str,
         key: [u8; 32],
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Key { log })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Key { log }) else {
+            return Ok(());
+        };
         // The id commits to name and key, so whoever sends them cannot lie about them.
         let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
         let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {

@@ -59,11 +59,10 @@ pub fn fork_proofs(data: &[u8]) {
 fn judge(proof: &ForkProof<'_>, histories: &[Writer; 2], is_honest: bool) {
     let accepted = proof.verify(histories[0].identity.vkey()).is_ok();
     let is_signed = |signed: &SignedHead| SignedHead::sign(&histories[0].identity, signed.head) == *signed;
-    let leads =
-        |at: usize| {
-            let Head { size, root } = proof.heads[at].head;
-            is_consistent(proof.size, &proof.roots[at], size, &root, proof.proofs[at])
-        };
+    let leads = |at: usize| {
+        let Head { size, root } = proof.heads[at].head;
+        is_consistent(proof.size, &proof.roots[at], size, &root, proof.proofs[at])
+    };
     let naive = proof.size > 0
         && proof.heads.iter().all(|signed| signed.head.is_well_formed() && is_signed(signed))
         && proof.roots[0] != proof.roots[1]
@@ -73,9 +72,8 @@ fn judge(proof: &ForkProof<'_>, histories: &[Writer; 2], is_honest: bool) {
     if accepted {
         assert!(!is_honest, "an honest writer is accused");
         let history = |signed: &SignedHead| -> Hash {
-            let fits = |writer: &&Writer| {
-                signed.head.size <= writer.size() && writer.head(signed.head.size) == signed.head
-            };
+            let fits =
+                |writer: &&Writer| signed.head.size <= writer.size() && writer.head(signed.head.size) == signed.head;
             histories.iter().find(fits).expect("a head that was signed").root(proof.size)
         };
         assert_ne!(history(&proof.heads[0]), history(&proof.heads[1]), "the heads are of one history");

@@ -157,8 +157,7 @@ impl Pair {
         self.starts += 1;
         let member = &mut self.members[at];
         let (config, seed) = (self.config.clone(), [self.starts; 32]);
-        let opened =
-            TestNode::open(identity(NAMES[at]), config, seed, self.now, &mut member.store, Start::Resume);
+        let opened = TestNode::open(identity(NAMES[at]), config, seed, self.now, &mut member.store, Start::Resume);
         member.node = opened.expect("it opens");
         self.connect(at);
     }

@@ -146,7 +146,9 @@ pub fn store(data: &[u8]) {
             break;
         }
         let op = input.below(9);
-        if std::env::var_os("VERISOO_FUZZ_TRACE").is_some() { eprintln!("op {op} own {:?} sent {}", world.own.size(), world.sent.len()); }
+        if std::env::var_os("VERISOO_FUZZ_TRACE").is_some() {
+            eprintln!("op {op} own {:?} sent {}", world.own.size(), world.sent.len());
+        }
         match op {
             0 => {
                 let len = input.below(40);

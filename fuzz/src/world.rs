@@ -5,19 +5,18 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use verisoo::log::{ForkProof, leaf_hash};
 use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{
-    Batch, Entries, Entry, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request,
-    RequestId, Response, Signed, StatusBody, StatusRequest, VERSION,
+    Batch, Entries, Entry, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request,
+    RequestId, Response, Signed, StatusBody, StatusRequest,
 };
 use verisoo::{
     Command, Config, Error, Event, Hash, Head, Heap, Identity, Instant, Introductions, LogId, Node, Notice, PeerId,
     Signature, SignedHead, Start,
 };
 
-use super::cheap::{Cheap, identity};
+use super::cheap::{Cheap, identity, signed_text};
 use super::input::Input;
 use super::store::FaultyStore;
 use super::verifier::is_consistent;
@@ -417,9 +416,8 @@ impl World {
             let history = history.expect("records are sent that nobody wrote");
             let Head { size, root } = batch.head.head;
             let any = histories.iter().filter(|writer| writer.has(batch.start, batch.records));
-            let leads = any.into_iter().any(|writer| {
-                is_consistent(end, &writer.root(end), size, &root, batch.proof.hashes())
-            });
+            let leads =
+                any.into_iter().any(|writer| is_consistent(end, &writer.root(end), size, &root, batch.proof.hashes()));
             assert!(leads, "a false batch of {}", history.identity.vkey());
         }
     }
@@ -431,7 +429,11 @@ impl World {
         assert!(histories.iter().any(|writer| is_head_of(signed, writer)), "a head is shown that nobody signed");
         let state = self.store.synced.log(log).expect("memory").expect("a log that is stored").state;
         let durable = [state.complete, state.covering, state.unproven];
-        assert!(durable.contains(&Some(*signed)), "a head is shown that is not durable: {signed:?}, {state:?}, own {}", *log == self.own.id());
+        assert!(
+            durable.contains(&Some(*signed)),
+            "a head is shown that is not durable: {signed:?}, {state:?}, own {}",
+            *log == self.own.id()
+        );
         if *log == self.own.id() {
             self.shown.insert(signed.head.size, *signed);
         }
@@ -508,7 +510,9 @@ impl World {
         logs.insert(self.own.id());
         if !is_honest {
             logs.retain(|_| input.below(4) != 0);
-            (0..input.below(3)).for_each(|_| { logs.insert(LogId::from_bytes([input.byte(); 32])); });
+            (0..input.below(3)).for_each(|_| {
+                logs.insert(LogId::from_bytes([input.byte(); 32]));
+            });
         }
         let mut entries = Vec::new();
         for log in logs.into_iter().filter(|log| Some(*log) > asked.after) {
@@ -679,12 +683,8 @@ impl World {
         let size = input.between(first, least);
         let heads = [left.sign(input.between(size, left.size())), right.sign(input.between(size, right.size()))];
         let proofs = [left.proof(size, heads[0].head.size), right.proof(size, heads[1].head.size)];
-        let proof = ForkProof {
-            heads,
-            size,
-            roots: [left.root(size), right.root(size)],
-            proofs: [&proofs[0], &proofs[1]],
-        };
+        let proof =
+            ForkProof { heads, size, roots: [left.root(size), right.root(size)], proofs: [&proofs[0], &proofs[1]] };
         let mut bytes = vec![0; ForkProof::MAX_LEN];
         let len = proof.encode(&mut bytes).expect("there is room");
         bytes.truncate(len);
@@ -768,12 +768,4 @@ pub fn to_bytes(value: &impl serde::Serialize) -> Vec<u8> {
 pub fn encode_frame(frame: &Frame<'_>) -> Vec<u8> {
     let mut buf = vec![0; 1 << 16];
     frame.encode(&mut buf).expect("there is room").to_vec()
-}
-
-/// What a signed answer's signature is over, written here once more from its description.
-pub fn signed_text(context: [u8; 14], answerer: &LogId, asker: &LogId, nonce: &Nonce, body: &[u8]) -> Vec<u8> {
-    let digest: [u8; 32] = Sha256::digest(body).into();
-    let parts: [&[u8]; 7] =
-        [&[0xFF], &context, &[VERSION], answerer.as_bytes(), asker.as_bytes(), &nonce.0, &digest];
-    parts.concat()
 }

@@ -23,24 +23,34 @@ use std::time::{Duration, Instant};
 use federation::{Federation, Kind};
 use stateright::{Checker, Model};
 
-fn check(name: &str, federation: Federation) {
+/// Explores all that can happen, or what can in so many steps, and prints how much that was.
+fn check(name: &str, federation: Federation, steps: Option<usize>) {
     let started = Instant::now();
     let wanted = federation.wanted();
-    let timeout = std::env::var("VERISOO_MODEL_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let mut checker = federation.checker().threads(2);
-    if let Some(seconds) = timeout {
+    if let Some(steps) = steps {
+        // Its depth counts the state to begin with.
+        checker = checker.target_max_depth(steps + 1);
+    }
+    let limit = std::env::var("VERISOO_MODEL_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    if let Some(seconds) = limit {
         checker = checker.timeout(Duration::from_secs(seconds));
     }
     let checker = checker.spawn_bfs().join();
+    let elapsed = started.elapsed();
+    let end = match steps {
+        _ if limit.is_some_and(|seconds| elapsed >= Duration::from_secs(seconds)) => "cut off".into(),
+        Some(steps) => format!("all schedules of {steps} steps"),
+        None => "all schedules".into(),
+    };
     let (unique, all, depth) = (checker.unique_state_count(), checker.state_count(), checker.max_depth());
-    let end = if checker.is_done() { "complete" } else { "cut off" };
-    println!("{name}: {unique} states, {all} steps, depth {depth}, {:.1?}, {end}", started.elapsed());
-    checker.discoveries().keys().for_each(|found| println!("  {found}"));
+    println!("{name}: {unique} states, {all} transitions, depth {depth}, {elapsed:.1?}, {end}");
     for property in checker.model().safety() {
         checker.assert_no_discovery(property);
     }
     for property in wanted {
-        checker.assert_any_discovery(property);
+        let path = checker.assert_any_discovery(property);
+        println!("  {property}: after {} steps", path.into_actions().len());
     }
 }
 
@@ -50,24 +60,27 @@ fn is_large() -> bool {
 
 #[test]
 fn two_honest_nodes_and_a_writer_that_forks() {
-    check("forker", Federation::new(Kind::Forker).ticks(0));
+    check("forker", Federation::new(Kind::Forker), None);
     if is_large() {
-        check("forker, large", Federation::new(Kind::Forker).appends(1).ticks(1).crashes(1));
+        check("forker, crashes", Federation::new(Kind::Forker).crashes(1), None);
+        check("forker, time", Federation::new(Kind::Forker).ticks(1), Some(12));
+        check("forker, meshed", Federation::new(Kind::Forker).meshed(), Some(10));
     }
 }
 
 #[test]
 fn three_honest_nodes_and_one_writer() {
-    check("writer", Federation::new(Kind::Writer).appends(1).ticks(0));
+    check("writer", Federation::new(Kind::Writer).appends(1), None);
     if is_large() {
-        check("writer, large", Federation::new(Kind::Writer).appends(2).ticks(1).crashes(1));
+        check("writer, crashes", Federation::new(Kind::Writer).appends(2).ticks(1).crashes(1), Some(10));
+        check("writer, meshed", Federation::new(Kind::Writer).appends(1).meshed(), Some(9));
     }
 }
 
 #[test]
 fn a_relay_that_lies() {
-    check("liar", Federation::new(Kind::Liar).appends(1).ticks(0));
+    check("liar", Federation::new(Kind::Liar).appends(1), None);
     if is_large() {
-        check("liar, large", Federation::new(Kind::Liar).appends(2).ticks(1).crashes(1));
+        check("liar, crashes", Federation::new(Kind::Liar).appends(2).ticks(1).crashes(1), Some(9));
     }
 }

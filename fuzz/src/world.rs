@@ -131,14 +131,16 @@ impl World {
     }
 
     pub fn append(&mut self, record: &[u8]) -> Result<u64, Error> {
-        let before = (self.node.clone(), self.store.memory.clone());
+        let may_fail = self.store.fail.is_some() || !self.expects_writing;
+        let before = may_fail.then(|| (self.node.clone(), self.store.memory.clone()));
         let result = self.node.append(&mut self.store, record);
         match result {
             Ok(index) => {
                 assert_eq!(index, self.own.size());
                 self.own.append(record);
             }
-            Err(_) => {
+            Err(error) => {
+                let Some(before) = before else { panic!("an append failed: {error}") };
                 assert!(self.node == before.0, "an append that failed changed the node");
                 assert!(self.has_same_logs(&before.1), "an append that failed changed the store");
             }
@@ -224,9 +226,9 @@ impl World {
     }
 
     pub fn handle(&mut self, event: Event<'_>) {
-        let before = (self.node.clone(), self.store.memory.clone());
+        let before = self.store.fail.is_some().then(|| (self.node.clone(), self.store.memory.clone()));
         if let Err(error) = self.node.handle(self.now, &mut self.store, event) {
-            assert!(self.store.has_failed, "{event:?} failed: {error}");
+            let Some(before) = before else { panic!("{event:?} failed: {error}") };
             let kind = std::mem::discriminant(&event);
             let what = |node: &TestNode| format!("{node:#?}");
             assert!(
@@ -260,7 +262,8 @@ impl World {
         if self.expects_writing {
             assert_eq!(self.node.check_writing(), Ok(()), "the node was stopped from writing");
         }
-        let mut store = self.store.memory.clone();
+        // (Read without failing.)
+        let mut store = std::mem::take(&mut self.store.memory);
         for info in logs {
             let Some(stored) = store.log(&info.log).expect("memory") else {
                 assert_eq!((info.have, info.log), (0, self.own.id()));
@@ -291,6 +294,7 @@ impl World {
             *least = (state.have, complete.size);
             self.check_frozen(&mut store, &info.log, stored.forked, state.have);
         }
+        self.store.memory = store;
         for log in self.frozen.keys() {
             assert!(self.node.log(log).is_none_or(|log| log.is_forked), "a frozen log thawed");
         }
@@ -692,41 +696,52 @@ impl World {
     }
 
     /// From here on all peers are honest and the store works: the node catches up with everybody, or
-    /// proves the fork.
+    /// proves the fork, before so many rounds have passed.
     pub fn drain(&mut self, rounds: u64) {
         self.store.fail = None;
         self.node.resume();
         let end = self.now + Duration::from_secs(rounds);
-        while self.now < end {
+        loop {
             self.poll();
-            self.check();
             for (peer, request) in std::mem::take(&mut self.sent) {
                 let reply = self.reply(peer, &request, None);
                 self.answer(peer, &reply);
             }
             self.poll();
-            self.check();
-            if self.sent.is_empty() {
-                let wake = self.node.next_wake().expect("a node with peers has something to wait for");
-                assert!(wake > self.now, "the node wakes itself for nothing");
-                self.now = wake;
+            if !self.sent.is_empty() {
+                continue;
             }
+            self.check();
+            let behind = self.what_is_missing();
+            let Some(behind) = behind else { return };
+            assert!(self.now < end, "{behind}: {:#?}", self.node);
+            let wake = self.node.next_wake().expect("a node with peers has something to wait for");
+            assert!(wake > self.now, "the node wakes itself for nothing");
+            self.now = wake;
         }
     }
 
-    pub fn assert_caught_up(&self) {
+    /// What keeps the node from having everything.
+    fn what_is_missing(&self) -> Option<&'static str> {
         for at in HONEST {
             let writer = &self.writers[at];
-            let have = self.node.log(&writer.id()).expect("followed").complete.size;
-            assert_eq!(have, writer.size(), "the node is stuck: {:?}", self.node);
+            if self.node.log(&writer.id()).expect("followed").complete.size < writer.size() {
+                return Some("behind an honest writer");
+            }
         }
         let forker = self.node.log(&self.writers[FORKER[0]].id()).expect("followed");
-        if self.has_forked() {
-            assert!(forker.is_forked, "a fork was not proven: {forker:?} {:?}", self.node);
-        } else {
-            let sizes = FORKER.map(|at| self.writers[at].size());
-            assert_eq!(forker.complete.size, sizes[0].max(sizes[1]), "stuck behind the forker: {:?}", self.node);
+        let longest = FORKER.map(|at| self.writers[at].size()).into_iter().max();
+        if self.has_forked() && !forker.is_forked {
+            return Some("a fork was not proven");
         }
+        if !self.has_forked() && Some(forker.complete.size) < longest {
+            return Some("behind the forker, which has not forked yet");
+        }
+        let own = self.node.log(&self.own.id()).expect("its own");
+        if self.node.check_writing().is_err() || own.complete.size < self.own.size() {
+            return Some("its own log is not published");
+        }
+        None
     }
 }
 

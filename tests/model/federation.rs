@@ -39,6 +39,9 @@ pub struct Federation {
     appends: u8,
     ticks: u8,
     crashes: u8,
+    /// Every node is every other's peer; otherwise they stand in a line, and the forker only pushes.
+    is_meshed: bool,
+    lies: &'static [Lie],
     /// The forker's two histories.
     personas: Vec<(TestNode, Disk)>,
 }
@@ -88,7 +91,15 @@ impl Federation {
     pub fn new(kind: Kind) -> Self {
         let histories: &[&[&[u8]]] = if kind == Kind::Forker { &[&[b"left"], &[b"right"]] } else { &[] };
         let personas = histories.iter().map(|records| persona(records)).collect();
-        Self { kind, appends: 0, ticks: 0, crashes: 0, personas }
+        Self { kind, appends: 0, ticks: 0, crashes: 0, is_meshed: false, lies: &LIES, personas }
+    }
+
+    pub fn meshed(self) -> Self {
+        Self { is_meshed: true, ..self }
+    }
+
+    pub fn lies(self, lies: &'static [Lie]) -> Self {
+        Self { lies, ..self }
     }
 
     pub fn appends(self, appends: u8) -> Self {
@@ -122,10 +133,11 @@ impl Federation {
     }
 
     fn peers_of(&self, member: usize) -> Vec<usize> {
-        match (self.kind, member) {
-            (Kind::Liar, 0 | 2) => vec![1],
-            (_, member) => (0..3).filter(|other| *other != member).collect(),
-        }
+        let are_linked = |other: usize| {
+            let is_neighbour = other.abs_diff(member) == 1 && other < self.honest();
+            other != member && (self.is_meshed || is_neighbour)
+        };
+        (0..3).filter(|other| are_linked(*other)).collect()
     }
 
     fn add_peers(&self, at: usize, node: &mut TestNode, disk: &mut Disk) {
@@ -314,7 +326,7 @@ impl Model for Federation {
                 (0..self.personas.len()).for_each(|persona| actions.push(Action::DeliverTo(persona, packet.clone())));
             }
             if self.kind == Kind::Liar && packet.to == 1 {
-                actions.extend(LIES.map(|lie| Action::DeliverAndLie(lie, packet.clone())));
+                actions.extend(self.lies.iter().map(|lie| Action::DeliverAndLie(*lie, packet.clone())));
             }
         }
         if state.appends > 0 {

@@ -154,6 +154,8 @@ pub struct PeerInfo {
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,
+    /// While this node recovers: the peer has said what it knows of its log.
+    pub has_answered: bool,
 }
 
 impl<S: Scheme> Peer<S> {
@@ -192,6 +194,7 @@ impl<S: Scheme> Peer<S> {
             health: self.health,
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,
+            has_answered: self.has_answered,
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use verisoo::log::{ForkProof, leaf_hash};
 use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{
-    Batch, Entries, Entry, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request,
-    RequestId, Response, Signed, StatusBody, StatusRequest,
+    Batch, Entries, Entry, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId,
+    Response, Signed, StatusBody, StatusRequest,
 };
 use verisoo::{
     Command, Config, Error, Event, Hash, Head, Heap, Identity, Instant, Introductions, LogId, Node, Notice, PeerId,

@@ -1,7 +1,7 @@
 //! Judging a batch: records that came with the signed head they are said to lead to. Nothing unproven is
 //! ever stored, and everything that could still fail comes before the store is written.
 
-use super::evidence::{Observed, Side};
+use super::evidence::Observed;
 use super::{Fault, Node};
 use crate::log::{Frontier, leaf_hash, verify_consistency};
 use crate::peer::PeerId;
@@ -46,11 +46,26 @@ impl<T: Tables> Node<T> {
         batch: &Batch<'_>,
         from: Option<PeerId>,
     ) -> Result<Accepted, StoreError> {
+        let accepted = self.accept_sound(store, slot, batch, from);
+        accepted.inspect_err(|error| self.note_damage(&batch.log, *error))
+    }
+
+    fn accept_sound(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        batch: &Batch<'_>,
+        from: Option<PeerId>,
+    ) -> Result<Accepted, StoreError> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(Accepted::Nothing) };
         let is_writing = replica.is_own() && !self.is_recovering();
         if replica.is_forked || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
+        self.settle_evidence(store, slot)?;
+        let Some(replica) = self.replicas.get(slot).filter(|replica| !replica.is_forked) else {
+            return Ok(Accepted::Forked);
+        };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
         let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
@@ -120,21 +135,22 @@ impl<T: Tables> Node<T> {
             self.quota_full(stored.origin);
             return Ok(Accepted::OverQuota);
         }
-        let (state, contradiction) = next_state(&stored.state, head, &hashed);
+        let state = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
         let commit = Commit { start: stored.state.have, records, hashes: hashes.as_slice(), state, proof };
         self.commit(store, slot, &commit, from)?;
         if self.is_recovering() && self.own == log {
             self.raise_target(head.head.size);
         }
-        if let Some(rival) = contradiction {
-            let (_, stored) = self.key_of(store, &log)?;
-            let side = Side { head: rival, root: rival.head.root, proof: &[] };
-            if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
-                return Ok(Accepted::Forked);
-            }
+        // The records are in. What they say about heads seen before is judged now if the store lets us, and
+        // else by the next poll.
+        let is_settled = self.settle_evidence(store, slot);
+        let is_forked = self.replicas.get(slot).is_some_and(|replica| replica.is_forked);
+        match is_settled {
+            Ok(()) | Err(StoreError::NotReady) => {}
+            Err(error) => self.notes.store = Some(error),
         }
-        Ok(Accepted::Appended(hashed.end - stored.state.have))
+        Ok(if is_forked { Accepted::Forked } else { Accepted::Appended(hashed.end - stored.state.have) })
     }
 
     /// Hashes records onto what is held, checking their framing on the way.
@@ -176,9 +192,9 @@ impl<T: Tables> Node<T> {
     }
 }
 
-/// The state after a batch that verified: what its head is now, what became of the heads known before, and
-/// one of those that the records contradict.
-fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState, Option<SignedHead>) {
+/// The state after a batch that verified: what its head is now, and what became of the heads known before.
+/// One that the records contradict stays, as evidence to be judged once they are in.
+fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> LogState {
     let mut state = LogState { have: hashed.end, covering: None, unproven: None, ..*before };
     let mut contradiction = None;
     let complete = |state: &mut LogState, head: SignedHead| {
@@ -209,7 +225,7 @@ fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState
     }
     // Evidence is not lost to a crash before the fork proof is kept.
     state.unproven = contradiction.or(state.unproven);
-    (state, contradiction)
+    state
 }
 
 /// A head that is known to be signed, with the signature that is known to be true.

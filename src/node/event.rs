@@ -95,6 +95,22 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The peer and the request that the event is about.
+    pub(super) fn request(&self) -> Option<(PeerId, RequestId)> {
+        match *self {
+            Self::Tick => None,
+            Self::PeerStatus { peer, request, .. }
+            | Self::ProofReceived { peer, request, .. }
+            | Self::RecordsReceived { peer, request, .. }
+            | Self::KeyReceived { peer, request, .. }
+            | Self::ForkReceived { peer, request, .. }
+            | Self::PushAccepted { peer, request, .. }
+            | Self::ForkAccepted { peer, request }
+            | Self::RequestRefused { peer, request, .. }
+            | Self::RequestFailed { peer, request } => Some((peer, request)),
+        }
+    }
+
     /// The event that `response` is, as `peer`'s answer to `request`.
     pub fn answer(peer: PeerId, request: RequestId, response: Response<'a>) -> Self {
         match response {

@@ -5,7 +5,7 @@ use super::view::ViewTable;
 use super::{Introductions, Mode, Node, SyncError};
 use crate::error::Error;
 use crate::key::Vkey;
-use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash};
+use crate::log::{MAX_PROOF, MAX_SIZE, Position, leaf_hash, node_hash, prove_consistency, verify_consistency};
 use crate::record::{LENGTH_LEN, MAX_RECORD};
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
@@ -54,7 +54,7 @@ impl<T: Tables> Node<T> {
         }
         let origin = self.replicas.find(log).ok_or(Error::UnknownLog)?.origin;
         store.remove(log)?;
-        self.is_unsynced = true;
+        self.wrote();
         let cursors = self.peers.as_mut_slice().iter_mut().map(|peer| &mut peer.offered);
         let removed = self.replicas.remove(log, cursors);
         if let (Some(replica), Origin::Introduced(by)) = (removed, origin)
@@ -83,10 +83,11 @@ impl<T: Tables> Node<T> {
     }
 
     /// Appends a record to the node's own log; its index. The next [`Node::poll`] (or
-    /// [`Node::publish`]) signs a head over it.
+    /// [`Node::publish`]) signs a head over it, and [`Notice::Published`](crate::Notice) with a larger size
+    /// than the index says that record and head are durable: a crash before that may lose it.
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::RecordTooLong`], [`Error::LogFull`],
-    /// [`Error::Store`].
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
+    /// [`Error::LogFull`], [`Error::Store`].
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
         let longest = usize::try_from(self.config.max_message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
@@ -101,7 +102,10 @@ impl<T: Tables> Node<T> {
         let own = self.own;
         let mut hashes = [[0; Hash::LEN]; 63];
         let count = append_hashes(start, leaf_hash(record), &mut hashes, |position| store.hash(&own, position))?;
-        let framed = frame_into(&mut self.cache.hashes, record).ok_or(Error::RecordTooLong)?;
+        let Some(framed) = frame_into(&mut self.cache.hashes, record) else {
+            self.cache.hashes.clear();
+            return Err(Error::RecordTooLong);
+        };
         let len = LENGTH_LEN + record.len();
         let commit = Commit {
             start,
@@ -113,7 +117,7 @@ impl<T: Tables> Node<T> {
         let result = store.commit(&own, &commit);
         self.cache.hashes.clear();
         result?;
-        self.is_unsynced = true;
+        self.wrote();
         if let Some(replica) = self.replicas.find_mut(&own) {
             replica.have = start + 1;
             replica.bytes += len as u64;
@@ -122,11 +126,13 @@ impl<T: Tables> Node<T> {
         Ok(start)
     }
 
-    /// Signs a head over all records of the node's own log, once they are durable, and makes it durable
-    /// before anybody sees it. The head, or the one before where there is nothing new.
+    /// Signs a head over all records of the node's own log, once they are durable. The head, or the one
+    /// before where there is nothing new. It is durable before any peer sees it; that it is, is said by
+    /// [`Notice::Published`](crate::Notice).
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Store`]; with
-    /// [`StoreError::NotReady`] the store is still making the records durable.
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
+    /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
+    /// still making the records durable.
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
         let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
@@ -137,33 +143,65 @@ impl<T: Tables> Node<T> {
         self.settle(store)?;
         let stored = self.own_stored(store)?;
         let own = self.own;
+        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
         let root = root_of(store, &own, stored.state.have)?;
         let head = Head { size: stored.state.have, root };
+        if !leads_to(store, &own, stored.state.complete, &head)? {
+            // Signed, this would be a second history: what the store says now is not what was signed before.
+            self.damaged(slot);
+            return Err(Error::Damaged);
+        }
         let signed = SignedHead::sign(&self.identity, head);
         let state = LogState { complete: Some(signed), ..stored.state };
-        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
         self.commit(store, slot, &commit, None)?;
         self.notes.published = Some(head);
         Ok(head)
     }
 
-    /// Signs a head if there are records that have none.
+    /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
+    /// where there is none yet. As a checkpoint's text it is [`SignedHead::to_note`].
+    ///
+    /// Errors: [`Error::UnknownLog`], [`Error::Store`].
+    pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
+        self.replicas.find(log).ok_or(Error::UnknownLog)?;
+        self.settle(store)?;
+        Ok(store.log(log)?.and_then(|stored| stored.state.complete))
+    }
+
+    /// Signs a head if there are records that have none. A store that fails at it keeps nothing else from
+    /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size);
-        if is_due
-            && self.check_writing().is_ok()
-            && let Err(Error::Store(error)) = self.publish(store)
-        {
-            return Err(error);
+        let now = self.clock.now;
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
+        let is_due =
+            self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
+        if !is_due || self.check_writing().is_err() {
+            return Ok(());
         }
-        Ok(())
+        match self.publish(store) {
+            Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
+            Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
+                self.block(slot, error);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether the node may write to its own log now.
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`].
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
     pub fn check_writing(&self) -> Result<(), Error> {
+        let own = self.replicas.find(&self.own);
+        if own.is_some_and(|own| own.is_forked) {
+            return Err(Error::Stopped);
+        }
+        if own.is_some_and(|own| own.is_damaged) {
+            return Err(Error::Damaged);
+        }
         match self.mode {
             Mode::Writing => Ok(()),
             Mode::Recovering(_) => Err(Error::Recovering),
@@ -180,6 +218,14 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
+    /// Something was written that the store has not made durable yet; it is to be within a second, or an
+    /// interval, even if nobody asks.
+    pub(super) fn wrote(&mut self) {
+        if !core::mem::replace(&mut self.is_unsynced, true) {
+            self.sync_at = self.clock.now + self.config.interval.min(core::time::Duration::from_secs(1));
+        }
+    }
+
     /// Commits to the store, and only then to memory.
     pub(super) fn commit(
         &mut self,
@@ -190,21 +236,24 @@ impl<T: Tables> Node<T> {
     ) -> Result<(), StoreError> {
         let Some(replica) = self.replicas.get_mut(slot) else { return Err(StoreError::UnknownLog) };
         store.commit(&replica.id, commit)?;
-        self.is_unsynced = true;
         let before = replica.complete;
         let bytes = commit.records.as_bytes().len() as u64;
         replica.set_state(&commit.state);
         replica.bytes += bytes;
         replica.progress_at = self.clock.now;
+        self.has_evidence |= replica.has_evidence();
         self.may_stall |= replica.unproven.size > 0;
         if !commit.records.is_empty() {
             replica.is_stalled = false;
             replica.is_too_long = false;
         }
-        let (origin, has_new_head) = (replica.origin, replica.complete != before);
+        let (origin, has_new_head, is_own) = (replica.origin, replica.complete != before, replica.is_own());
         if has_new_head {
             replica.source = source;
-            if replica.is_own() {
+        }
+        self.wrote();
+        if has_new_head {
+            if is_own {
                 self.owe_all();
             } else {
                 self.touch(slot);
@@ -245,7 +294,7 @@ impl<T: Tables> Node<T> {
             return Err(Error::TooManyLogs);
         }
         store.create(&log, vkey.name(), vkey.key(), origin)?;
-        self.is_unsynced = true;
+        self.wrote();
         let mut replica = Replica::new(log, origin);
         replica.progress_at = self.clock.now;
         self.replicas.insert(replica).ok_or(Error::TooManyLogs)?;
@@ -257,19 +306,43 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
-    /// A log that was introduced is from now on the operator's own choice.
+    /// A log that was introduced is from now on followed for another reason.
     fn adopt(&mut self, store: &mut dyn Store, log: &LogId, origin: Origin) -> Result<(), Error> {
         store.set_origin(log, origin)?;
-        self.is_unsynced = true;
+        self.wrote();
         let Some(replica) = self.replicas.find_mut(log) else { return Err(Error::UnknownLog) };
         let (before, bytes) = (core::mem::replace(&mut replica.origin, origin), replica.bytes);
-        if let Origin::Introduced(by) = before
-            && let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by)
-        {
-            peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
-            peer.introduced_bytes = peer.introduced_bytes.saturating_sub(bytes);
+        for peer in self.peers.as_mut_slice() {
+            if before == Origin::Introduced(peer.node) {
+                peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
+                peer.introduced_bytes = peer.introduced_bytes.saturating_sub(bytes);
+                // There is room for another: what it lists is to be heard again.
+                peer.compared = None;
+            }
+            if origin == Origin::Introduced(peer.node) {
+                peer.introduced_logs += 1;
+                peer.introduced_bytes += bytes;
+            }
         }
+        self.cache.idle_until = None;
         Ok(())
+    }
+
+    /// A log whose introducer is no peer any more counts against the quota of another that lists it.
+    pub(super) fn introduce_again(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        peer: crate::PeerId,
+    ) -> Result<(), Error> {
+        let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
+        let Origin::Introduced(by) = replica.origin else { return Ok(()) };
+        let is_orphan = self.peers.as_slice().iter().all(|peer| peer.node != by);
+        let (log, node) = (replica.id, self.peer_ref(peer).map(|peer| peer.node));
+        match node.filter(|_| is_orphan && self.may_introduce(peer)) {
+            Some(node) => self.adopt(store, &log, Origin::Introduced(node)),
+            None => Ok(()),
+        }
     }
 
     /// Logs and bytes that the peer with this key introduced.
@@ -293,7 +366,7 @@ impl<T: Tables> Node<T> {
         let Origin::Introduced(by) = replica.origin else { return true };
         let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
         let introducer = self.peers.as_slice().iter().find(|peer| peer.node == by);
-        introducer.is_none_or(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
+        introducer.is_some_and(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
     }
 
     /// Says, once a round at most, that the introducer of this log has used up its quota.
@@ -340,6 +413,15 @@ impl<T: Tables> Node<T> {
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
     }
 
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
+        }
+    }
+
     /// The store's content does not fit the log's heads: it is served no more.
     pub(super) fn damaged(&mut self, slot: u32) {
         if let Some(replica) = self.replicas.get_mut(slot)
@@ -368,6 +450,22 @@ impl Replica {
 /// The root of the first `size` records of a log.
 pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
     crate::log::root_at(size, |position| store.hash(log, position)).map_err(read_error)
+}
+
+/// Whether a log, as the store has it, leads from the head signed last to this one.
+fn leads_to(store: &mut dyn Store, log: &LogId, signed: Option<SignedHead>, head: &Head) -> Result<bool, StoreError> {
+    let Some(signed) = signed else { return Ok(true) };
+    let mut proof = [[0; Hash::LEN]; MAX_PROOF];
+    let mut count = 0;
+    let emit = |hash: Hash| {
+        if let Some(slot) = proof.get_mut(count) {
+            *slot = *hash.as_bytes();
+            count += 1;
+        }
+    };
+    prove_consistency(signed.head.size, head.size, |position| store.hash(log, position), emit).map_err(read_error)?;
+    let proof = proof.get(..count).unwrap_or_default();
+    Ok(verify_consistency(signed.head.size, &signed.head.root, head.size, &head.root, proof).is_ok())
 }
 
 /// A proof cannot be built: the store's failure, or, if the sizes did not fit, its content.

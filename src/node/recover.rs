@@ -44,7 +44,9 @@ pub(super) struct Recovery {
 }
 
 impl<T: Tables> Node<T> {
-    /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards.
+    /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards;
+    /// when recovering, all of them before the first [`Node::poll`], or those that are missing are not
+    /// waited for.
     ///
     /// When recovering, records of its own that no signed head covers are dropped: nobody was ever shown
     /// them.
@@ -87,11 +89,13 @@ impl<T: Tables> Node<T> {
         let signed = stored.state.complete.map_or(0, |complete| complete.head.size);
         if is_recovering && stored.state.covering.is_none() && stored.state.have > signed {
             store.truncate(&own, signed)?;
+            self.wrote();
             stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         }
         if let Some(replica) = self.replicas.find_mut(&own) {
             let loaded = Replica::from_stored(own, &stored);
             replica.take_over(&loaded);
+            self.has_evidence |= loaded.has_evidence();
         }
         let heads = [stored.state.complete, stored.state.covering, stored.state.unproven].into_iter().flatten();
         let largest = heads.map(|signed| signed.head.size).max().unwrap_or(0);
@@ -111,11 +115,8 @@ impl<T: Tables> Node<T> {
             return Err(Error::TooManyLogs);
         }
         let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
-        // Evidence that a crash cut short.
-        if let Some(unproven) = stored.state.unproven.filter(|unproven| unproven.head.size <= stored.state.have) {
-            let (vkey, stored) = self.key_of(store, log)?;
-            self.judge(store, slot, &vkey, &stored, unproven)?;
-        }
+        // A crash may have cut short the judging of evidence.
+        self.has_evidence |= self.replicas.get(slot).is_some_and(Replica::has_evidence);
         Ok(())
     }
 
@@ -142,7 +143,7 @@ impl<T: Tables> Node<T> {
             Answers::AtLeast(count) => usize::from(count.max(1)),
         };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
-        if answered >= needed && is_back && !own.is_forked && !own.is_damaged {
+        if answered >= needed && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
             self.settle(store)?;
             self.mode = super::Mode::Writing;

@@ -372,7 +372,9 @@ impl Model for Federation {
         vec![
             Property::always("replicas are prefixes", Self::are_prefixes),
             Property::always("only the forker is accused", Self::accuses_only_the_forker),
-            Property::always("what is durable stays", |_, state: &State| state.broken != Some("a log shrank or thawed")),
+            Property::always("what is durable stays", |_, state: &State| {
+                state.broken != Some("a log shrank or thawed")
+            }),
             Property::always("no step is wrong", |_, state: &State| state.broken.is_none()),
             Property::sometimes("converged", Self::is_converged),
             Property::sometimes("fork proven by all", |model: &Self, state: &State| {

@@ -59,8 +59,7 @@ pub fn lie(lie: Lie, relay: &str, request: &Request<'_>, answer: &Frame<'_>) -> 
             body = lying_status(lie, relay, &status)?;
             let Request::Status(asked) = request else { return None };
             let identity = identity(relay);
-            let text =
-                signed_text(*b"verisoo/status", &identity.vkey().id(), &asked.asker, &asked.nonce, &body);
+            let text = signed_text(*b"verisoo/status", &identity.vkey().id(), &asked.asker, &asked.nonce, &body);
             Response::Status(Signed { signature: identity.sign(&text), body: &body })
         }
         _ => return None,

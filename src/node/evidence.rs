@@ -144,12 +144,12 @@ impl<T: Tables> Node<T> {
         if rival.is_some() && self.prove_fork(store, slot, vkey, stored, size, &their_side)? {
             return Ok(Observed::Forked);
         }
-        if let Some(replica) = self.replicas.get_mut(slot) {
-            replica.seen = replica.seen.max(size);
-        }
         // The one soonest checkable is kept: an invented size gives way to any that is real.
         if stored.state.unproven.is_none_or(|unproven| unproven.head.size > size) {
             self.restate(store, slot, |state| state.unproven = Some(signed))?;
+        }
+        if let Some(replica) = self.replicas.get_mut(slot) {
+            replica.seen = replica.seen.max(size);
         }
         self.own_head_met(slot, signed.head);
         Ok(Observed::Ahead)

@@ -1,0 +1,86 @@
+//! The protocol checked exhaustively: production nodes with small tables, every order of deliveries.
+//!
+//! The network is a set that only grows: whatever was sent can be delivered at any time, again, or never.
+//! Time passes in steps, and nodes crash, losing what was not durable. `cargo test --test model --
+//! --nocapture` prints how many states there are; with `VERISOO_MODEL=large` in the environment the larger
+//! instances are checked as well (build them with `--release`).
+
+#![allow(missing_docs, reason = "a test")]
+#![cfg(feature = "alloc")]
+
+#[path = "../fuzz/src/cheap.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
+mod cheap;
+#[path = "model/disk.rs"]
+mod disk;
+#[path = "model/federation.rs"]
+mod federation;
+#[path = "model/liar.rs"]
+mod liar;
+
+use std::time::{Duration, Instant};
+
+use federation::{Federation, Kind};
+use stateright::{Checker, Model};
+
+/// Explores all that can happen, or what can in so many steps, and prints how much that was.
+fn check(name: &str, federation: Federation, steps: Option<usize>) {
+    let started = Instant::now();
+    let wanted = federation.wanted();
+    let mut checker = federation.checker().threads(2);
+    if let Some(steps) = steps {
+        // Its depth counts the state to begin with.
+        checker = checker.target_max_depth(steps + 1);
+    }
+    let limit = std::env::var("VERISOO_MODEL_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    if let Some(seconds) = limit {
+        checker = checker.timeout(Duration::from_secs(seconds));
+    }
+    let checker = checker.spawn_bfs().join();
+    let elapsed = started.elapsed();
+    let end = match steps {
+        _ if limit.is_some_and(|seconds| elapsed >= Duration::from_secs(seconds)) => "cut off".into(),
+        Some(steps) => format!("all schedules of {steps} steps"),
+        None => "all schedules".into(),
+    };
+    let (unique, all, depth) = (checker.unique_state_count(), checker.state_count(), checker.max_depth());
+    println!("{name}: {unique} states, {all} transitions, depth {depth}, {elapsed:.1?}, {end}");
+    for property in checker.model().safety() {
+        checker.assert_no_discovery(property);
+    }
+    for property in wanted {
+        let path = checker.assert_any_discovery(property);
+        println!("  {property}: after {} steps", path.into_actions().len());
+    }
+}
+
+fn is_large() -> bool {
+    std::env::var("VERISOO_MODEL").is_ok_and(|size| size == "large")
+}
+
+#[test]
+fn two_honest_nodes_and_a_writer_that_forks() {
+    check("forker", Federation::new(Kind::Forker), None);
+    if is_large() {
+        check("forker, crashes", Federation::new(Kind::Forker).crashes(1), None);
+        check("forker, time", Federation::new(Kind::Forker).ticks(1), Some(12));
+        check("forker, meshed", Federation::new(Kind::Forker).meshed(), Some(10));
+    }
+}
+
+#[test]
+fn three_honest_nodes_and_one_writer() {
+    check("writer", Federation::new(Kind::Writer).appends(1), None);
+    if is_large() {
+        check("writer, crashes", Federation::new(Kind::Writer).appends(2).ticks(1).crashes(1), Some(10));
+        check("writer, meshed", Federation::new(Kind::Writer).appends(1).meshed(), Some(9));
+    }
+}
+
+#[test]
+fn a_relay_that_lies() {
+    check("liar", Federation::new(Kind::Liar).appends(1), None);
+    if is_large() {
+        check("liar, crashes", Federation::new(Kind::Liar).appends(2).ticks(1).crashes(1), Some(9));
+    }
+}

@@ -42,6 +42,8 @@ pub struct Federation {
     /// Every node is every other's peer; otherwise they stand in a line, and the forker only pushes.
     is_meshed: bool,
     lies: &'static [Lie],
+    /// What everything begins with has happened: the first append, the forker's pushes.
+    has_begun: bool,
     /// The forker's two histories.
     personas: Vec<(TestNode, Disk)>,
 }
@@ -67,7 +69,7 @@ pub struct Packet {
 pub struct State {
     now: Instant,
     members: Vec<Arc<Member>>,
-    network: Arc<BTreeSet<Packet>>,
+    network: Arc<BTreeSet<Arc<Packet>>>,
     appends: u8,
     ticks: u8,
     crashes: u8,
@@ -77,11 +79,11 @@ pub struct State {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    Deliver(Packet),
+    Deliver(Arc<Packet>),
     /// To the forker in one of its two persons.
-    DeliverTo(usize, Packet),
+    DeliverTo(usize, Arc<Packet>),
     /// To the relay, which answers falsely.
-    DeliverAndLie(Lie, Packet),
+    DeliverAndLie(Lie, Arc<Packet>),
     Append,
     Tick,
     Crash(usize),
@@ -91,11 +93,15 @@ impl Federation {
     pub fn new(kind: Kind) -> Self {
         let histories: &[&[&[u8]]] = if kind == Kind::Forker { &[&[b"left"], &[b"right"]] } else { &[] };
         let personas = histories.iter().map(|records| persona(records)).collect();
-        Self { kind, appends: 0, ticks: 0, crashes: 0, is_meshed: false, lies: &LIES, personas }
+        Self { kind, appends: 0, ticks: 0, crashes: 0, is_meshed: false, lies: &LIES, has_begun: false, personas }
     }
 
     pub fn meshed(self) -> Self {
         Self { is_meshed: true, ..self }
+    }
+
+    pub fn begun(self) -> Self {
+        Self { has_begun: true, ..self }
     }
 
     pub fn lies(self, lies: &'static [Lie]) -> Self {
@@ -255,9 +261,10 @@ impl Federation {
     }
 
     fn are_prefixes(&self, state: &State) -> bool {
+        let ids = [0, 1, 2].map(|log| name(log).vkey().id());
         state.members.iter().all(|member| {
             (0..3).all(|log| {
-                let id = name(log).vkey().id();
+                let id = ids[log];
                 let mut records = (0..).map_while(|index| member.disk.written.record(&id, index));
                 match self.histories(state, log) {
                     Histories::Honest(own) => records.enumerate().all(|(at, record)| own.get(at) == record.first()),
@@ -275,25 +282,31 @@ impl Federation {
     }
 
     fn accuses_only_the_forker(&self, state: &State) -> bool {
+        let vkeys = [0, 1, 2].map(|log| *name(log).vkey());
         state.members.iter().all(|member| {
             (0..3).all(|log| {
-                let vkey = *name(log).vkey();
+                let vkey = vkeys[log];
                 let Some(info) = member.node.log(&vkey.id()) else { return true };
                 if info.is_damaged || member.node.check_writing().is_err() {
                     return false;
                 }
+                if !info.is_forked {
+                    return true;
+                }
                 let mut buf = [0; ForkProof::MAX_LEN];
                 let len = member.disk.written.clone().fork(&vkey.id(), &mut buf).ok().flatten();
                 let proven = len.and_then(|len| ForkProof::decode(&buf[..len]).ok()?.verify(&vkey).ok());
-                !info.is_forked || (log >= self.honest() && proven.is_some())
+                log >= self.honest() && proven.is_some()
             })
         })
     }
 
     fn is_converged(&self, state: &State) -> bool {
-        let mut roots = state.members.iter().map(|member| member.node.clone().root());
-        let first = roots.next();
-        state.appends == 0 && roots.all(|root| Some(root) == first)
+        let heads = |member: &'_ Member| -> Vec<_> {
+            member.node.logs().map(|log| (log.log, log.complete, log.is_forked)).collect()
+        };
+        let first = heads(&state.members[0]);
+        state.appends == 0 && state.members.iter().all(|member| heads(member) == first)
     }
 }
 
@@ -313,8 +326,15 @@ impl Model for Federation {
         let mut state = State { now, members, network, appends, ticks, crashes, broken: None };
         (0..self.honest()).for_each(|at| self.run(&mut state, at));
         for (persona, to) in self.personas.iter().zip(0..) {
-            send(&mut state, push_of(persona, to));
+            let push = push_of(persona, to);
+            if self.has_begun {
+                self.deliver(&mut state, &push);
+            }
+            send(&mut state, push);
         }
+        let begun = if self.has_begun && appends > 0 { self.next_state(&state, Action::Append) } else { None };
+        let mut state = begun.unwrap_or(state);
+        (0..self.honest()).for_each(|at| self.run(&mut state, at));
         vec![state]
     }
 
@@ -407,7 +427,7 @@ fn config() -> Config {
 
 fn send(state: &mut State, packet: Packet) {
     if !state.network.contains(&packet) {
-        Arc::make_mut(&mut state.network).insert(packet);
+        Arc::make_mut(&mut state.network).insert(Arc::new(packet));
     }
 }
 

@@ -73,7 +73,8 @@ impl Pair {
             store: MemoryStore::new(),
             records: Vec::new(),
         });
-        let mut pair = Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7, record: None };
+        let mut pair =
+            Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7, record: None };
         pair.connect(0);
         pair.connect(1);
         pair

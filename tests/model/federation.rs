@@ -129,7 +129,7 @@ impl Federation {
     }
 
     /// What must never be seen.
-    pub fn safety(&self) -> Vec<&'static str> {
+    pub fn safety() -> Vec<&'static str> {
         vec!["replicas are prefixes", "only the forker is accused", "what is durable stays", "no step is wrong"]
     }
 
@@ -183,11 +183,11 @@ impl Federation {
                 continue;
             };
         }
-        self.remember(state, at);
+        Self::remember(state, at);
     }
 
     /// Keeps what is durable of each log, and sees that it never becomes less.
-    fn remember(&self, state: &mut State, at: usize) {
+    fn remember(state: &mut State, at: usize) {
         let mut broken = None;
         let member = Arc::make_mut(&mut state.members[at]);
         for (log, least) in member.least.iter_mut().enumerate() {
@@ -234,7 +234,7 @@ impl Federation {
         send(state, Packet { from: packet.to, to: packet.from, bytes });
     }
 
-    fn answer_falsely(&self, how: Lie, state: &mut State, packet: &Packet) {
+    fn answer_falsely(how: Lie, state: &mut State, packet: &Packet) {
         let frame = Frame::decode(&packet.bytes).expect("a frame was sent");
         let Message::Request(request) = frame.message else { return };
         let member = &state.members[packet.to];
@@ -260,25 +260,19 @@ impl Federation {
         self.run(state, at);
     }
 
-    fn are_prefixes(&self, state: &State) -> bool {
+    fn are_prefixes(state: &State) -> bool {
         let ids = [0, 1, 2].map(|log| name(log).vkey().id());
         state.members.iter().all(|member| {
             (0..3).all(|log| {
                 let id = ids[log];
                 let mut records = (0..).map_while(|index| member.disk.written.record(&id, index));
-                match self.histories(state, log) {
-                    Histories::Honest(own) => records.enumerate().all(|(at, record)| own.get(at) == record.first()),
-                    Histories::Forked(both) => records.all(|record| both.contains(&record)),
+                match state.members.get(log) {
+                    Some(writer) => records.enumerate().all(|(at, record)| writer.own.get(at..=at) == Some(record)),
+                    // The forker's two histories have a record each.
+                    None => records.all(|record| [&b"left"[..], b"right"].contains(&record)),
                 }
             })
         })
-    }
-
-    fn histories<'s>(&self, state: &'s State, log: usize) -> Histories<'s> {
-        match state.members.get(log) {
-            Some(writer) => Histories::Honest(&writer.own),
-            None => Histories::Forked([b"left", b"right"]),
-        }
     }
 
     fn accuses_only_the_forker(&self, state: &State) -> bool {
@@ -301,18 +295,13 @@ impl Federation {
         })
     }
 
-    fn is_converged(&self, state: &State) -> bool {
+    fn is_converged(state: &State) -> bool {
         let heads = |member: &'_ Member| -> Vec<_> {
             member.node.logs().map(|log| (log.log, log.complete, log.is_forked)).collect()
         };
         let first = heads(&state.members[0]);
         state.appends == 0 && state.members.iter().all(|member| heads(member) == first)
     }
-}
-
-enum Histories<'s> {
-    Honest(&'s [u8]),
-    Forked([&'static [u8]; 2]),
 }
 
 impl Model for Federation {
@@ -365,7 +354,7 @@ impl Model for Federation {
         match action {
             Action::Deliver(packet) => self.deliver(&mut state, &packet),
             Action::DeliverTo(persona, packet) => self.answer_as(persona, &mut state, &packet),
-            Action::DeliverAndLie(lie, packet) => self.answer_falsely(lie, &mut state, &packet),
+            Action::DeliverAndLie(lie, packet) => Self::answer_falsely(lie, &mut state, &packet),
             Action::Append => {
                 // No two records are the same, so that one lost and one written in its place differ.
                 let record = state.appends;
@@ -390,13 +379,13 @@ impl Model for Federation {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("replicas are prefixes", Self::are_prefixes),
+            Property::always("replicas are prefixes", |_, state| Self::are_prefixes(state)),
             Property::always("only the forker is accused", Self::accuses_only_the_forker),
             Property::always("what is durable stays", |_, state: &State| {
                 state.broken != Some("a log shrank or thawed")
             }),
             Property::always("no step is wrong", |_, state: &State| state.broken.is_none()),
-            Property::sometimes("converged", Self::is_converged),
+            Property::sometimes("converged", |_, state| Self::is_converged(state)),
             Property::sometimes("fork proven by all", |model: &Self, state: &State| {
                 let forker = name(2).vkey().id();
                 let is_proven = |member: &Arc<Member>| member.node.log(&forker).is_some_and(|log| log.is_forked);

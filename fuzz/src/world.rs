@@ -2,6 +2,7 @@
 //! logs; then it is changed. After each step everything that must hold is checked.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct World {
     frozen: BTreeMap<LogId, u64>,
     /// Heads of the node's own log that it has shown.
     pub shown: BTreeMap<u64, SignedHead>,
+    /// Peers that took the proof of the fork.
+    told: RefCell<BTreeSet<LogId>>,
     starts: u8,
     /// Whether the own log is to be writable: not while it recovers.
     pub expects_writing: bool,
@@ -90,6 +93,7 @@ impl World {
             least: BTreeMap::new(),
             frozen: BTreeMap::new(),
             shown: BTreeMap::new(),
+            told: RefCell::default(),
             starts: 1,
             expects_writing: true,
         };
@@ -481,7 +485,10 @@ impl World {
                 let complete = if is_honest { push.batch.head.head } else { Head::EMPTY };
                 self.reply_word(peer, id, &push, &PushWord { log: push.batch.log, complete, have })
             }
-            Request::PushFork { log, .. } => encode(id, Response::PushedFork { log }),
+            Request::PushFork { log, .. } => {
+                self.told.borrow_mut().insert(self.node_of(peer));
+                encode(id, Response::PushedFork { log })
+            }
             _ => unreachable!("all requests there are"),
         }
     }
@@ -552,7 +559,8 @@ impl World {
         }
         if is_honest {
             let complete = self.held_by(peer, &log).map_or(Head::EMPTY, |writer| writer.head(writer.size()));
-            return Entry { log, complete, have: complete.size, covering: None, unproven: None, forked: false };
+            let forked = self.writers[FORKER[0]].id() == log && self.told.borrow().contains(&self.node_of(peer));
+            return Entry { log, complete, have: complete.size, covering: None, unproven: None, forked };
         }
         let Some(writer) = self.any_history(&log, input) else {
             let complete = Head { size: input.between(1, 9), root: leaf_hash(b"invented") };
@@ -773,7 +781,7 @@ pub fn encode(id: RequestId, response: Response<'_>) -> Vec<u8> {
 /// The lines in which two texts differ.
 fn differences(before: &str, after: &str) -> String {
     let lines = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
-    lines.take(6).map(|(before, after)| format!("\n{before} -> {after}")).collect()
+    lines.take(6).flat_map(|(before, after)| ["\n", before, " -> ", after]).collect()
 }
 
 pub fn to_bytes(value: &impl serde::Serialize) -> Vec<u8> {

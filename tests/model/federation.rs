@@ -42,6 +42,8 @@ pub struct Federation {
     /// Every node is every other's peer; otherwise they stand in a line, and the forker only pushes.
     is_meshed: bool,
     lies: &'static [Lie],
+    /// What everything begins with has happened: the first append, the forker's pushes.
+    has_begun: bool,
     /// The forker's two histories.
     personas: Vec<(TestNode, Disk)>,
 }
@@ -67,7 +69,7 @@ pub struct Packet {
 pub struct State {
     now: Instant,
     members: Vec<Arc<Member>>,
-    network: Arc<BTreeSet<Packet>>,
+    network: Arc<BTreeSet<Arc<Packet>>>,
     appends: u8,
     ticks: u8,
     crashes: u8,
@@ -77,11 +79,11 @@ pub struct State {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    Deliver(Packet),
+    Deliver(Arc<Packet>),
     /// To the forker in one of its two persons.
-    DeliverTo(usize, Packet),
+    DeliverTo(usize, Arc<Packet>),
     /// To the relay, which answers falsely.
-    DeliverAndLie(Lie, Packet),
+    DeliverAndLie(Lie, Arc<Packet>),
     Append,
     Tick,
     Crash(usize),
@@ -91,11 +93,15 @@ impl Federation {
     pub fn new(kind: Kind) -> Self {
         let histories: &[&[&[u8]]] = if kind == Kind::Forker { &[&[b"left"], &[b"right"]] } else { &[] };
         let personas = histories.iter().map(|records| persona(records)).collect();
-        Self { kind, appends: 0, ticks: 0, crashes: 0, is_meshed: false, lies: &LIES, personas }
+        Self { kind, appends: 0, ticks: 0, crashes: 0, is_meshed: false, lies: &LIES, has_begun: false, personas }
     }
 
     pub fn meshed(self) -> Self {
         Self { is_meshed: true, ..self }
+    }
+
+    pub fn begun(self) -> Self {
+        Self { has_begun: true, ..self }
     }
 
     pub fn lies(self, lies: &'static [Lie]) -> Self {
@@ -123,7 +129,7 @@ impl Federation {
     }
 
     /// What must never be seen.
-    pub fn safety(&self) -> Vec<&'static str> {
+    pub fn safety() -> Vec<&'static str> {
         vec!["replicas are prefixes", "only the forker is accused", "what is durable stays", "no step is wrong"]
     }
 
@@ -177,11 +183,11 @@ impl Federation {
                 continue;
             };
         }
-        self.remember(state, at);
+        Self::remember(state, at);
     }
 
     /// Keeps what is durable of each log, and sees that it never becomes less.
-    fn remember(&self, state: &mut State, at: usize) {
+    fn remember(state: &mut State, at: usize) {
         let mut broken = None;
         let member = Arc::make_mut(&mut state.members[at]);
         for (log, least) in member.least.iter_mut().enumerate() {
@@ -228,7 +234,7 @@ impl Federation {
         send(state, Packet { from: packet.to, to: packet.from, bytes });
     }
 
-    fn answer_falsely(&self, how: Lie, state: &mut State, packet: &Packet) {
+    fn answer_falsely(how: Lie, state: &mut State, packet: &Packet) {
         let frame = Frame::decode(&packet.bytes).expect("a frame was sent");
         let Message::Request(request) = frame.message else { return };
         let member = &state.members[packet.to];
@@ -254,52 +260,48 @@ impl Federation {
         self.run(state, at);
     }
 
-    fn are_prefixes(&self, state: &State) -> bool {
+    fn are_prefixes(state: &State) -> bool {
+        let ids = [0, 1, 2].map(|log| name(log).vkey().id());
         state.members.iter().all(|member| {
             (0..3).all(|log| {
-                let id = name(log).vkey().id();
+                let id = ids[log];
                 let mut records = (0..).map_while(|index| member.disk.written.record(&id, index));
-                match self.histories(state, log) {
-                    Histories::Honest(own) => records.enumerate().all(|(at, record)| own.get(at) == record.first()),
-                    Histories::Forked(both) => records.all(|record| both.contains(&record)),
+                match state.members.get(log) {
+                    Some(writer) => records.enumerate().all(|(at, record)| writer.own.get(at..=at) == Some(record)),
+                    // The forker's two histories have a record each.
+                    None => records.all(|record| [&b"left"[..], b"right"].contains(&record)),
                 }
             })
         })
     }
 
-    fn histories<'s>(&self, state: &'s State, log: usize) -> Histories<'s> {
-        match state.members.get(log) {
-            Some(writer) => Histories::Honest(&writer.own),
-            None => Histories::Forked([b"left", b"right"]),
-        }
-    }
-
     fn accuses_only_the_forker(&self, state: &State) -> bool {
+        let vkeys = [0, 1, 2].map(|log| *name(log).vkey());
         state.members.iter().all(|member| {
             (0..3).all(|log| {
-                let vkey = *name(log).vkey();
+                let vkey = vkeys[log];
                 let Some(info) = member.node.log(&vkey.id()) else { return true };
                 if info.is_damaged || member.node.check_writing().is_err() {
                     return false;
                 }
+                if !info.is_forked {
+                    return true;
+                }
                 let mut buf = [0; ForkProof::MAX_LEN];
                 let len = member.disk.written.clone().fork(&vkey.id(), &mut buf).ok().flatten();
                 let proven = len.and_then(|len| ForkProof::decode(&buf[..len]).ok()?.verify(&vkey).ok());
-                !info.is_forked || (log >= self.honest() && proven.is_some())
+                log >= self.honest() && proven.is_some()
             })
         })
     }
 
-    fn is_converged(&self, state: &State) -> bool {
-        let mut roots = state.members.iter().map(|member| member.node.clone().root());
-        let first = roots.next();
-        state.appends == 0 && roots.all(|root| Some(root) == first)
+    fn is_converged(state: &State) -> bool {
+        let heads = |member: &'_ Member| -> Vec<_> {
+            member.node.logs().map(|log| (log.log, log.complete, log.is_forked)).collect()
+        };
+        let first = heads(&state.members[0]);
+        state.appends == 0 && state.members.iter().all(|member| heads(member) == first)
     }
-}
-
-enum Histories<'s> {
-    Honest(&'s [u8]),
-    Forked([&'static [u8]; 2]),
 }
 
 impl Model for Federation {
@@ -313,8 +315,15 @@ impl Model for Federation {
         let mut state = State { now, members, network, appends, ticks, crashes, broken: None };
         (0..self.honest()).for_each(|at| self.run(&mut state, at));
         for (persona, to) in self.personas.iter().zip(0..) {
-            send(&mut state, push_of(persona, to));
+            let push = push_of(persona, to);
+            if self.has_begun {
+                self.deliver(&mut state, &push);
+            }
+            send(&mut state, push);
         }
+        let begun = if self.has_begun && appends > 0 { self.next_state(&state, Action::Append) } else { None };
+        let mut state = begun.unwrap_or(state);
+        (0..self.honest()).for_each(|at| self.run(&mut state, at));
         vec![state]
     }
 
@@ -345,7 +354,7 @@ impl Model for Federation {
         match action {
             Action::Deliver(packet) => self.deliver(&mut state, &packet),
             Action::DeliverTo(persona, packet) => self.answer_as(persona, &mut state, &packet),
-            Action::DeliverAndLie(lie, packet) => self.answer_falsely(lie, &mut state, &packet),
+            Action::DeliverAndLie(lie, packet) => Self::answer_falsely(lie, &mut state, &packet),
             Action::Append => {
                 // No two records are the same, so that one lost and one written in its place differ.
                 let record = state.appends;
@@ -370,13 +379,13 @@ impl Model for Federation {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("replicas are prefixes", Self::are_prefixes),
+            Property::always("replicas are prefixes", |_, state| Self::are_prefixes(state)),
             Property::always("only the forker is accused", Self::accuses_only_the_forker),
             Property::always("what is durable stays", |_, state: &State| {
                 state.broken != Some("a log shrank or thawed")
             }),
             Property::always("no step is wrong", |_, state: &State| state.broken.is_none()),
-            Property::sometimes("converged", Self::is_converged),
+            Property::sometimes("converged", |_, state| Self::is_converged(state)),
             Property::sometimes("fork proven by all", |model: &Self, state: &State| {
                 let forker = name(2).vkey().id();
                 let is_proven = |member: &Arc<Member>| member.node.log(&forker).is_some_and(|log| log.is_forked);
@@ -407,7 +416,7 @@ fn config() -> Config {
 
 fn send(state: &mut State, packet: Packet) {
     if !state.network.contains(&packet) {
-        Arc::make_mut(&mut state.network).insert(packet);
+        Arc::make_mut(&mut state.network).insert(Arc::new(packet));
     }
 }
 

@@ -93,12 +93,7 @@ struct Agreed {
 }
 
 /// Holds what connected followers of one log have against each other: all the same, or all the fork proof.
-fn compare<S: Scheme, D: Disk>(
-    log: &LogId,
-    members: &[&Member<S, D>],
-    agreed: &mut Agreed,
-    pending: &mut Vec<String>,
-) {
+fn compare<S: Scheme, D: Disk>(log: &LogId, members: &[&Member<S, D>], agreed: &mut Agreed, pending: &mut Vec<String>) {
     let infos = || members.iter().filter_map(|member| Some((member, member.node.log(log)?)));
     let is_forked = infos().any(|(_, info)| info.is_forked);
     let Some((_, best)) = infos().max_by_key(|(_, info)| (info.have, info.complete.size)) else { return };

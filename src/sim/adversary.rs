@@ -294,7 +294,7 @@ impl<S: Scheme> Adversary<S> {
         write(&mut self.faces[0], first.max(1), draw(&[salt, 1]));
         write(&mut other, second.max(1), draw(&[salt, 2]));
         self.faces.push(other);
-        let shown = self.peers.iter().enumerate().filter(|(at, _)| (*at as u64 + salt).is_multiple_of(2));
+        let shown = self.peers.iter().enumerate().filter(|(at, _)| (*at as u64).wrapping_add(salt).is_multiple_of(2));
         let shown: Vec<u32> = shown.map(|(_, (peer, _))| *peer).collect();
         self.second.extend(shown);
         self.has_forked = true;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::disk::{Disk, DiskFault};
 use super::member::Member;
-use super::plan::{Act, Plan, Profile};
+use super::plan::{Act, Link, Plan, Profile};
 use super::{IDLE_INTERVALS, Invariant, Sample, Simulation, What};
-use crate::Scheme;
+use crate::{LogId, Scheme};
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
     pub(super) fn sample(&mut self) {
@@ -57,56 +57,65 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     /// How much of what the core should agree on it does agree on, in thousandths, and what is missing.
     pub(super) fn convergence(&mut self) -> (u32, Vec<String>) {
         let mut pending = Vec::new();
-        let (mut pairs, mut agreed) = (0_u32, 0_u32);
-        let members = &self.members;
-        let core: Vec<&Member<S, D>> = self.core.iter().map(|at| &members[*at as usize]).collect();
+        let mut agreed = Agreed::default();
+        let core = self.core.clone();
         for (log, truth) in &self.oracle.logs {
-            let infos: Vec<_> = core.iter().filter_map(|member| Some((member, member.node.log(log)?))).collect();
-            let is_forked = infos.iter().any(|(_, info)| info.is_forked);
-            let best = infos.iter().map(|(_, info)| (info.have, info.complete.size)).max().unwrap_or_default();
-            let root = infos.iter().find(|(_, info)| (info.have, info.complete.size) == best).map(|(_, i)| i.complete);
-            if truth.writer.is_some_and(|writer| self.core.contains(&writer)) && infos.len() < core.len() {
-                pending.push(format!("{log:?} is followed by {} of {}", infos.len(), core.len()));
+            let follows = |at: &&u32| self.members[**at as usize].node.log(log).is_some();
+            let followers: Vec<u32> = core.iter().filter(follows).copied().collect();
+            if truth.writer.is_some_and(|writer| core.contains(&writer)) && followers.len() < core.len() {
+                pending.push(format!("{log:?} is followed by {} of {}", followers.len(), core.len()));
             }
-            for (member, info) in &infos {
-                pairs += 1;
-                let agrees = if is_forked {
-                    info.is_forked
-                } else {
-                    // A head alone may be ahead where its writer withholds what leads to it.
-                    (info.have, info.complete.size) == best && Some(info.complete) == root
-                };
-                let is_excused = info.is_damaged;
-                if agrees || is_excused {
-                    agreed += 1;
-                } else {
-                    let reason = if is_forked {
-                        "no fork proof"
-                    } else if !member.is_up {
-                        "down"
-                    } else if info.is_stalled {
-                        "stalled"
-                    } else {
-                        "behind"
-                    };
-                    pending.push(format!(
-                        "node {} {reason} on {log:?}: {} (head {}) of {} (head {})",
-                        member.index, info.have, info.complete.size, best.0, best.1
-                    ));
-                }
+            // What one follower has reaches those that are connected with it through followers.
+            for together in components(&followers, &self.plan.links) {
+                let members: Vec<_> = together.iter().map(|at| &self.members[*at as usize]).collect();
+                compare(log, &members, &mut agreed, &mut pending);
             }
         }
-        for member in core.iter().filter(|member| !member.is_up) {
+        for member in core.iter().map(|at| &self.members[*at as usize]).filter(|member| !member.is_up) {
             pending.push(format!("node {} is down", member.index));
         }
         if let Some(forked) = self.oracle.logs.values().filter_map(|truth| truth.forked_at).min()
             && self.metrics.proven_at.is_none()
-            && self.core.iter().any(|at| members[*at as usize].node.logs().any(|info| info.is_forked))
+            && core.iter().any(|at| self.members[*at as usize].node.logs().any(|info| info.is_forked))
             && pending.is_empty()
         {
             self.metrics.proven_at = Some(self.now.saturating_sub(forked));
         }
-        ((agreed * 1_000).checked_div(pairs).unwrap_or(1_000), pending)
+        ((agreed.agreed * 1_000).checked_div(agreed.pairs).unwrap_or(1_000), pending)
+    }
+}
+
+/// Of so many pairs of node and log, so many are where they should be.
+#[derive(Default)]
+struct Agreed {
+    pairs: u32,
+    agreed: u32,
+}
+
+/// Holds what connected followers of one log have against each other: all the same, or all the fork proof.
+fn compare<S: Scheme, D: Disk>(log: &LogId, members: &[&Member<S, D>], agreed: &mut Agreed, pending: &mut Vec<String>) {
+    let infos = || members.iter().filter_map(|member| Some((member, member.node.log(log)?)));
+    let is_forked = infos().any(|(_, info)| info.is_forked);
+    let Some((_, best)) = infos().max_by_key(|(_, info)| (info.have, info.complete.size)) else { return };
+    for (member, info) in infos() {
+        agreed.pairs += 1;
+        // (A head alone may be ahead, where its writer withholds what leads to it.)
+        let agrees = if is_forked { info.is_forked } else { (info.have, info.complete) == (best.have, best.complete) };
+        if agrees {
+            agreed.agreed += 1;
+            continue;
+        }
+        let reason = match () {
+            () if is_forked => "without the fork proof",
+            () if !member.is_up => "down",
+            () if info.is_stalled => "stalled",
+            () if (info.have, info.complete.size) == (best.have, best.complete.size) => "on another branch",
+            () => "behind",
+        };
+        pending.push(format!(
+            "node {} {reason} on {log:?}: {} (head {}) of {} (head {})",
+            member.index, info.have, info.complete.size, best.have, best.complete.size
+        ));
     }
 }
 
@@ -119,29 +128,32 @@ pub(super) fn connected(plan: &Plan) -> Vec<u32> {
             |entry| matches!(entry.act, Act::Disk { node: rotten, fault: DiskFault::Rot { .. }, .. } if rotten == node),
         )
     };
-    let mut largest: Vec<u32> = Vec::new();
-    for start in (0..honest).filter(|start| !rots(*start)) {
+    let sound: Vec<u32> = (0..honest).filter(|node| !rots(*node)).collect();
+    // Of equally large ones the first.
+    let components = components(&sound, &plan.links);
+    components.into_iter().rev().max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// Parts nodes into those that are connected with each other through links among them.
+fn components(nodes: &[u32], links: &[Link]) -> Vec<Vec<u32>> {
+    let mut left = nodes.to_vec();
+    let mut components = Vec::new();
+    while let Some(start) = left.first().copied() {
+        left.remove(0);
         let mut reached = vec![start];
         let mut next = 0;
         while let Some(at) = reached.get(next).copied() {
             next += 1;
-            for link in plan.links.iter().filter(|link| link.from.max(link.to) < honest) {
-                let other = if link.from == at {
-                    link.to
-                } else if link.to == at {
-                    link.from
-                } else {
-                    continue;
-                };
-                if !rots(other) && !reached.contains(&other) {
-                    reached.push(other);
-                }
-            }
+            let is_linked = |other: u32| {
+                links.iter().any(|link| (link.from, link.to) == (at, other) || (link.from, link.to) == (other, at))
+            };
+            let (linked, others) = left.into_iter().partition(|other| is_linked(*other));
+            left = others;
+            let linked: Vec<u32> = linked;
+            reached.extend(linked);
         }
-        if reached.len() > largest.len() {
-            reached.sort_unstable();
-            largest = reached;
-        }
+        reached.sort_unstable();
+        components.push(reached);
     }
-    largest
+    components
 }

@@ -19,6 +19,24 @@
 //! To try a store of your own, implement [`Disk`] for it and use [`Simulation::with`]; to try a policy,
 //! change the plan. `examples/simulate.rs` is the command line for all this.
 //!
+//! # What is checked
+//!
+//! After every event, on the node it touched: each replica is a prefix of what its writer appended, byte for
+//! byte, and its root is the oracle's; heads are signed and nothing shrinks; a frozen log stays frozen;
+//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds; a
+//! node stops wanting things and stops waking up. Of everything that leaves an honest node: it is durable, its
+//! heads are its history's, its nonces are new. Of what an adversary sends: its outcome.
+//!
+//! At the end: within [`Plan::patience`] intervals after the faults, everything that one node of the core holds
+//! is held by all that are connected with it through followers of that log, or they all hold the fork proof;
+//! and then they fall silent: at most one question and answer a link and round, of at most 400 bytes on
+//! average. (The *core* is the largest set of honest nodes connected by honest nodes, less those whose disks
+//! read falsely at times: these stop serving what they find damaged, by design.) What a [`Report`] calls
+//! pending says what is missing and why.
+//!
+//! That these checks can fail is shown by `tests/planted_bugs.sh`, which builds the crate with one bug after
+//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught.
+//!
 //! # What is simulated
 //!
 //! - The network loses (evenly and in bursts), duplicates, replays much later, reorders, delays, is narrow,

@@ -370,14 +370,14 @@ impl Oracle {
         have: u64,
         is_forked: bool,
     ) -> Result<(), Broken> {
+        let said = self.said.entry((member.node.id(), *log)).or_default();
+        *said = have.max(*said);
         let Some(durable) = member.disk.durable(log) else { return Ok(()) };
         let (size, forked) = durable.map_or((0, false), |stored| (stored.state.have, stored.forked));
         if size < have || (is_forked && !forked) {
             let what = format!("said it held {have} records of {log:?} (forked: {is_forked}), and {size} are durable");
             return Err((Invariant::Durability, what));
         }
-        let said = self.said.entry((member.node.id(), *log)).or_default();
-        *said = have.max(*said);
         if let Some(held) = self.seen.get_mut(member.index as usize).and_then(|seen| seen.get_mut(log)) {
             held.claimed = held.claimed.max(have);
             held.claimed_forked |= is_forked;

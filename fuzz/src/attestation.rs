@@ -54,8 +54,12 @@ fn envelope(json: &[u8]) {
     let Ok(read) = OwnedAttestation::from_json(json, signer.vkey()) else { return };
     assert_eq!(read.as_attestation().verify(signer.vkey()), Ok(()));
     // What was taken is what any JSON reader sees.
-    let value: serde_json::Value = serde_json::from_slice(json).expect("it was read");
-    assert_eq!(value["payloadType"].as_str().unwrap_or_default(), read.payload_type);
+    let text = std::str::from_utf8(json).expect("JSON is UTF-8");
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => assert_eq!(value["payloadType"].as_str().unwrap_or_default(), read.payload_type),
+        // In fields that are ignored, half a surrogate pair is well-formed, if not a string.
+        Err(error) => assert!(text.contains("\\u"), "{error}"),
+    }
     let written = read.as_attestation().to_json("");
     assert_eq!(OwnedAttestation::from_json(written.as_bytes(), signer.vkey()).as_ref(), Ok(&read));
     let mut buf = vec![0; usize::from(u16::MAX)];

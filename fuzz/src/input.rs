@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
     /// Changes `bytes` as the input says: up to `most` changes, none where it says so.
     pub fn mutate(&mut self, bytes: &mut Vec<u8>, most: usize) {
         for _ in 0..self.below(most + 1) {
-            let at = usize::try_from(u16::from_le_bytes(self.array())).map_or(0, |at| at % (bytes.len() + 1));
+            let at = usize::from(u16::from_le_bytes(self.array())) % (bytes.len() + 1);
             match self.below(7) {
                 0 => {
                     let bit = self.byte() % 8;

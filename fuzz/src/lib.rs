@@ -17,6 +17,7 @@ mod node_ops;
 mod notes;
 mod pair;
 mod proofs;
+mod seeds;
 mod store;
 mod verifier;
 mod world;
@@ -30,6 +31,7 @@ pub use node_ops::node_ops;
 pub use notes::notes;
 pub use pair::pair;
 pub use proofs::proofs;
+pub use seeds::seeds;
 pub use store::store;
 
 /// A target: its name, which is that of its corpus, and its body.

@@ -27,6 +27,22 @@ struct Pair {
     /// Messages under way: whom to, and the bytes.
     packets: Vec<(usize, Vec<u8>)>,
     starts: u8,
+    /// All that was ever sent, where it is to be kept.
+    record: Option<Vec<Vec<u8>>>,
+}
+
+/// All that two nodes say to each other until they have converged.
+pub fn frames() -> Vec<Vec<u8>> {
+    let mut pair = Pair::new(&mut Input::new(&[0, 1, 1, 1]));
+    pair.record = Some(Vec::new());
+    for (at, len) in [(0, 3), (1, 5), (0, 40), (0, 1_000), (1, 0)] {
+        let Member { node, store, records } = &mut pair.members[at];
+        records.push(vec![7; len]);
+        node.append(store, &records[records.len() - 1]).expect("memory has room");
+        pair.deliver_all();
+    }
+    pair.converge();
+    pair.record.unwrap_or_default()
 }
 
 pub fn pair(data: &[u8]) {
@@ -57,7 +73,8 @@ impl Pair {
             store: MemoryStore::new(),
             records: Vec::new(),
         });
-        let mut pair = Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7 };
+        let mut pair =
+            Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7, record: None };
         pair.connect(0);
         pair.connect(1);
         pair
@@ -101,6 +118,20 @@ impl Pair {
         }
     }
 
+    fn send(&mut self, to: usize, bytes: Vec<u8>) {
+        self.record.iter_mut().for_each(|record| record.push(bytes.clone()));
+        self.packets.push((to, bytes));
+    }
+
+    /// Both do what they want done, and what is under way arrives.
+    fn deliver_all(&mut self) {
+        self.poll(0);
+        self.poll(1);
+        for packet in std::mem::take(&mut self.packets) {
+            self.deliver(Some(packet));
+        }
+    }
+
     fn take(&mut self, input: &mut Input<'_>, away: bool) -> Option<(usize, Vec<u8>)> {
         if self.packets.is_empty() {
             return None;
@@ -117,7 +148,8 @@ impl Pair {
             Message::Request(request) => {
                 let mut buf = vec![0; 1 << 15];
                 let answer = node.respond(self.now, store, frame.id, &request, &mut buf).expect("there is room");
-                self.packets.push((1 - to, answer.to_vec()));
+                let answer = answer.to_vec();
+                self.send(1 - to, answer);
             }
             Message::Response(response) => {
                 let event = Event::answer(self.peers[to], frame.id, response);
@@ -146,7 +178,8 @@ impl Pair {
                 continue;
             }
             if let Some(bytes) = node.encode(store, &command, &mut buf).expect("memory does not fail") {
-                self.packets.push((1 - at, bytes.to_vec()));
+                let bytes = bytes.to_vec();
+                self.send(1 - at, bytes);
             }
         }
         let excess = self.packets.len().saturating_sub(200);
@@ -188,9 +221,7 @@ impl Pair {
                 assert!(wake > self.now, "a node wakes itself for nothing");
                 self.now = wake;
             }
-            for packet in std::mem::take(&mut self.packets) {
-                self.deliver(Some(packet));
-            }
+            self.deliver_all();
         }
         self.check();
         for at in 0..2 {

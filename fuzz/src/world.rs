@@ -2,22 +2,22 @@
 //! logs; then it is changed. After each step everything that must hold is checked.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use verisoo::log::{ForkProof, leaf_hash};
 use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{
-    Batch, Entries, Entry, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request,
-    RequestId, Response, Signed, StatusBody, StatusRequest, VERSION,
+    Batch, Entries, Entry, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId,
+    Response, Signed, StatusBody, StatusRequest,
 };
 use verisoo::{
     Command, Config, Error, Event, Hash, Head, Heap, Identity, Instant, Introductions, LogId, Node, Notice, PeerId,
     Signature, SignedHead, Start,
 };
 
-use super::cheap::{Cheap, identity};
+use super::cheap::{Cheap, identity, signed_text};
 use super::input::Input;
 use super::store::FaultyStore;
 use super::verifier::is_consistent;
@@ -53,6 +53,8 @@ pub struct World {
     frozen: BTreeMap<LogId, u64>,
     /// Heads of the node's own log that it has shown.
     pub shown: BTreeMap<u64, SignedHead>,
+    /// Peers that took the proof of the fork.
+    told: RefCell<BTreeSet<LogId>>,
     starts: u8,
     /// Whether the own log is to be writable: not while it recovers.
     pub expects_writing: bool,
@@ -91,6 +93,7 @@ impl World {
             least: BTreeMap::new(),
             frozen: BTreeMap::new(),
             shown: BTreeMap::new(),
+            told: RefCell::default(),
             starts: 1,
             expects_writing: true,
         };
@@ -132,14 +135,16 @@ impl World {
     }
 
     pub fn append(&mut self, record: &[u8]) -> Result<u64, Error> {
-        let before = (self.node.clone(), self.store.memory.clone());
+        let may_fail = self.store.fail.is_some() || !self.expects_writing;
+        let before = may_fail.then(|| (self.node.clone(), self.store.memory.clone()));
         let result = self.node.append(&mut self.store, record);
         match result {
             Ok(index) => {
                 assert_eq!(index, self.own.size());
                 self.own.append(record);
             }
-            Err(_) => {
+            Err(error) => {
+                let Some(before) = before else { panic!("an append failed: {error}") };
                 assert!(self.node == before.0, "an append that failed changed the node");
                 assert!(self.has_same_logs(&before.1), "an append that failed changed the store");
             }
@@ -225,9 +230,9 @@ impl World {
     }
 
     pub fn handle(&mut self, event: Event<'_>) {
-        let before = (self.node.clone(), self.store.memory.clone());
+        let before = self.store.fail.is_some().then(|| (self.node.clone(), self.store.memory.clone()));
         if let Err(error) = self.node.handle(self.now, &mut self.store, event) {
-            assert!(self.store.has_failed, "{event:?} failed: {error}");
+            let Some(before) = before else { panic!("{event:?} failed: {error}") };
             let kind = std::mem::discriminant(&event);
             let what = |node: &TestNode| format!("{node:#?}");
             assert!(
@@ -261,7 +266,8 @@ impl World {
         if self.expects_writing {
             assert_eq!(self.node.check_writing(), Ok(()), "the node was stopped from writing");
         }
-        let mut store = self.store.memory.clone();
+        // (Read without failing.)
+        let mut store = std::mem::take(&mut self.store.memory);
         for info in logs {
             let Some(stored) = store.log(&info.log).expect("memory") else {
                 assert_eq!((info.have, info.log), (0, self.own.id()));
@@ -292,6 +298,7 @@ impl World {
             *least = (state.have, complete.size);
             self.check_frozen(&mut store, &info.log, stored.forked, state.have);
         }
+        self.store.memory = store;
         for log in self.frozen.keys() {
             assert!(self.node.log(log).is_none_or(|log| log.is_forked), "a frozen log thawed");
         }
@@ -478,7 +485,10 @@ impl World {
                 let complete = if is_honest { push.batch.head.head } else { Head::EMPTY };
                 self.reply_word(peer, id, &push, &PushWord { log: push.batch.log, complete, have })
             }
-            Request::PushFork { log, .. } => encode(id, Response::PushedFork { log }),
+            Request::PushFork { log, .. } => {
+                self.told.borrow_mut().insert(self.node_of(peer));
+                encode(id, Response::PushedFork { log })
+            }
             _ => unreachable!("all requests there are"),
         }
     }
@@ -549,7 +559,8 @@ impl World {
         }
         if is_honest {
             let complete = self.held_by(peer, &log).map_or(Head::EMPTY, |writer| writer.head(writer.size()));
-            return Entry { log, complete, have: complete.size, covering: None, unproven: None, forked: false };
+            let forked = self.writers[FORKER[0]].id() == log && self.told.borrow().contains(&self.node_of(peer));
+            return Entry { log, complete, have: complete.size, covering: None, unproven: None, forked };
         }
         let Some(writer) = self.any_history(&log, input) else {
             let complete = Head { size: input.between(1, 9), root: leaf_hash(b"invented") };
@@ -693,41 +704,52 @@ impl World {
     }
 
     /// From here on all peers are honest and the store works: the node catches up with everybody, or
-    /// proves the fork.
+    /// proves the fork, before so many rounds have passed.
     pub fn drain(&mut self, rounds: u64) {
         self.store.fail = None;
         self.node.resume();
         let end = self.now + Duration::from_secs(rounds);
-        while self.now < end {
+        loop {
             self.poll();
-            self.check();
             for (peer, request) in std::mem::take(&mut self.sent) {
                 let reply = self.reply(peer, &request, None);
                 self.answer(peer, &reply);
             }
             self.poll();
-            self.check();
-            if self.sent.is_empty() {
-                let wake = self.node.next_wake().expect("a node with peers has something to wait for");
-                assert!(wake > self.now, "the node wakes itself for nothing");
-                self.now = wake;
+            if !self.sent.is_empty() {
+                continue;
             }
+            self.check();
+            let behind = self.what_is_missing();
+            let Some(behind) = behind else { return };
+            assert!(self.now < end, "{behind}: {:#?}", self.node);
+            let wake = self.node.next_wake().expect("a node with peers has something to wait for");
+            assert!(wake > self.now, "the node wakes itself for nothing");
+            self.now = wake;
         }
     }
 
-    pub fn assert_caught_up(&self) {
+    /// What keeps the node from having everything.
+    fn what_is_missing(&self) -> Option<&'static str> {
         for at in HONEST {
             let writer = &self.writers[at];
-            let have = self.node.log(&writer.id()).expect("followed").complete.size;
-            assert_eq!(have, writer.size(), "the node is stuck: {:?}", self.node);
+            if self.node.log(&writer.id()).expect("followed").complete.size < writer.size() {
+                return Some("behind an honest writer");
+            }
         }
         let forker = self.node.log(&self.writers[FORKER[0]].id()).expect("followed");
-        if self.has_forked() {
-            assert!(forker.is_forked, "a fork was not proven: {forker:?} {:?}", self.node);
-        } else {
-            let sizes = FORKER.map(|at| self.writers[at].size());
-            assert_eq!(forker.complete.size, sizes[0].max(sizes[1]), "stuck behind the forker: {:?}", self.node);
+        let longest = FORKER.map(|at| self.writers[at].size()).into_iter().max();
+        if self.has_forked() && !forker.is_forked {
+            return Some("a fork was not proven");
         }
+        if !self.has_forked() && Some(forker.complete.size) < longest {
+            return Some("behind the forker, which has not forked yet");
+        }
+        let own = self.node.log(&self.own.id()).expect("its own");
+        if self.node.check_writing().is_err() || own.complete.size < self.own.size() {
+            return Some("its own log is not published");
+        }
+        None
     }
 }
 
@@ -759,7 +781,7 @@ pub fn encode(id: RequestId, response: Response<'_>) -> Vec<u8> {
 /// The lines in which two texts differ.
 fn differences(before: &str, after: &str) -> String {
     let lines = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
-    lines.take(6).map(|(before, after)| format!("\n{before} -> {after}")).collect()
+    lines.take(6).flat_map(|(before, after)| ["\n", before, " -> ", after]).collect()
 }
 
 pub fn to_bytes(value: &impl serde::Serialize) -> Vec<u8> {
@@ -769,11 +791,4 @@ pub fn to_bytes(value: &impl serde::Serialize) -> Vec<u8> {
 pub fn encode_frame(frame: &Frame<'_>) -> Vec<u8> {
     let mut buf = vec![0; 1 << 16];
     frame.encode(&mut buf).expect("there is room").to_vec()
-}
-
-/// What a signed answer's signature is over, written here once more from its description.
-pub fn signed_text(context: [u8; 14], answerer: &LogId, asker: &LogId, nonce: &Nonce, body: &[u8]) -> Vec<u8> {
-    let digest: [u8; 32] = Sha256::digest(body).into();
-    let parts: [&[u8]; 7] = [&[0xFF], &context, &[VERSION], answerer.as_bytes(), asker.as_bytes(), &nonce.0, &digest];
-    parts.concat()
 }

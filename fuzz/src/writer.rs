@@ -83,14 +83,10 @@ impl Writer {
 
     /// Whether these are records of this log from `start` on.
     pub fn has(&self, start: u64, framed: &[u8]) -> bool {
-        let mut index = place(start);
-        for record in Records::new(framed) {
-            if record.ok() != self.records.get(index).map(Vec::as_slice) {
-                return false;
-            }
-            index += 1;
-        }
-        true
+        let mut records = Records::new(framed).iter().zip(place(start)..);
+        records.all(|(record, index)| {
+            record.ok().is_some_and(|record| self.records.get(index).is_some_and(|own| own == record))
+        })
     }
 }
 

@@ -144,12 +144,12 @@ impl<T: Tables> Node<T> {
         if rival.is_some() && self.prove_fork(store, slot, vkey, stored, size, &their_side)? {
             return Ok(Observed::Forked);
         }
-        if let Some(replica) = self.replicas.get_mut(slot) {
-            replica.seen = replica.seen.max(size);
-        }
         // The one soonest checkable is kept: an invented size gives way to any that is real.
         if stored.state.unproven.is_none_or(|unproven| unproven.head.size > size) {
             self.restate(store, slot, |state| state.unproven = Some(signed))?;
+        }
+        if let Some(replica) = self.replicas.get_mut(slot) {
+            replica.seen = replica.seen.max(size);
         }
         self.own_head_met(slot, signed.head);
         Ok(Observed::Ahead)
@@ -327,10 +327,9 @@ impl<T: Tables> Node<T> {
             root => Some(root? == answer.root),
         };
         let sent_batch = self.views.of(&log, peer).is_some_and(|view| view.sent_batch);
-        let mut is_settled = true;
         if is_ours == Some(false) {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
-            is_settled = self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
+            self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
             self.own_head_met(slot, head);
         } else {
             self.judge(store, slot, &vkey, &stored, answer.head)?;
@@ -340,10 +339,9 @@ impl<T: Tables> Node<T> {
         if sent_batch && is_ours == Some(true) && !is_forked {
             // Its log is ours up to there, and its head is true: the records it sent were not.
             self.fault(at, Fault::FalseRecords, false);
-        } else if is_settled {
-            self.answered(at, Kind::Fetch);
         } else {
-            self.fail(at, SyncError::Failed);
+            // Also where nothing can be proven by it, for want of a signed head on our side: it is true.
+            self.answered(at, Kind::Fetch);
         }
         Ok(())
     }

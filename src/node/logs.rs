@@ -153,6 +153,12 @@ impl<T: Tables> Node<T> {
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
+        let is_unsynced = self.is_unsynced;
+        // A call that fails changes nothing, not even what is known to be durable.
+        self.sign_head(store).inspect_err(|_| self.is_unsynced = is_unsynced)
+    }
+
+    fn sign_head(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
         let stored = self.own_stored(store)?;

@@ -87,7 +87,8 @@
 //! # Features
 //!
 //! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings [`Heap`] tables,
-//! [`MemoryStore`](store::MemoryStore) and DSSE JSON; with neither, nothing allocates.
+//! [`MemoryStore`](store::MemoryStore) and DSSE JSON; with neither, nothing allocates. `sim` brings the
+//! deterministic simulator, for tests of your own stores and policies.
 #![cfg_attr(not(feature = "alloc"), doc = "\n[`Heap`]: crate::Tables\n")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -106,6 +107,8 @@ mod node;
 mod peer;
 mod record;
 mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 mod tables;
 mod time;

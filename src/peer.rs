@@ -218,7 +218,7 @@ impl<S: Scheme> Peer<S> {
         self.slowness = self.slowness.saturating_sub(1);
         // A peer at fault answers well enough; it is its pause that ends that, not an answer that was
         // under way.
-        if self.health == Health::Unhealthy {
+        if self.health == Health::Unhealthy && !cfg!(verisoo_bug = "back-off-never-reset") {
             self.health = Health::Healthy;
             self.pauses = 0;
             self.notes.health = true;

@@ -59,17 +59,18 @@ impl<T: Tables> Node<T> {
     ) -> Result<Accepted, StoreError> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(Accepted::Nothing) };
         let is_writing = replica.is_own() && !self.is_recovering();
-        if replica.is_forked || replica.is_damaged {
+        if (replica.is_forked && !cfg!(verisoo_bug = "frozen-log-grows")) || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
         self.settle_evidence(store, slot)?;
-        let Some(replica) = self.replicas.get(slot).filter(|replica| !replica.is_forked) else {
+        let is_open = |replica: &&super::Replica| !replica.is_forked || cfg!(verisoo_bug = "frozen-log-grows");
+        let Some(replica) = self.replicas.get(slot).filter(is_open) else {
             return Ok(Accepted::Forked);
         };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
         let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
-        if !is_known && head.verify(&vkey).is_err() {
+        if !is_known && head.verify(&vkey).is_err() && !cfg!(verisoo_bug = "head-signature-unchecked") {
             return Ok(Accepted::Fault(Fault::HeadSignature));
         }
         let new = have.checked_sub(batch.start).and_then(|held| Records::new(batch.records).skip(held).ok());
@@ -126,7 +127,9 @@ impl<T: Tables> Node<T> {
             Err(accepted) => return Ok(accepted),
         };
         let proof = batch.proof.hashes();
-        if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err() {
+        if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err()
+            && !cfg!(verisoo_bug = "stored-before-proven")
+        {
             return Ok(Accepted::Undecided);
         }
         // Only now: records that are false take up nobody's quota.

@@ -118,7 +118,7 @@ impl<T: Tables> Node<T> {
                 Err(StoreError::Dropped { .. }) => return Ok(Observed::Consistent),
                 root => root?,
             };
-            if root != signed.head.root {
+            if root != signed.head.root && !cfg!(verisoo_bug = "equal-sizes-taken-for-equal") {
                 let is_forked = self.prove_fork(store, slot, vkey, stored, size, &their_side)?;
                 self.own_head_met(slot, signed.head);
                 return Ok(if is_forked { Observed::Forked } else { Observed::Consistent });
@@ -314,6 +314,11 @@ impl<T: Tables> Node<T> {
         }
         let head = answer.head.head;
         if verify_consistency(size, &answer.root, head.size, &head.root, answer.proof.hashes()).is_err() {
+            if cfg!(verisoo_bug = "writer-blamed-for-relay")
+                && let Some(replica) = self.replicas.get_mut(slot)
+            {
+                replica.is_forked = true;
+            }
             self.fault(at, Fault::FalseProof, false);
             return Ok(());
         }
@@ -322,10 +327,9 @@ impl<T: Tables> Node<T> {
             root => Some(root? == answer.root),
         };
         let sent_batch = self.views.of(&log, peer).is_some_and(|view| view.sent_batch);
-        let mut is_settled = true;
         if is_ours == Some(false) {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
-            is_settled = self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
+            self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
             self.own_head_met(slot, head);
         } else {
             self.judge(store, slot, &vkey, &stored, answer.head)?;
@@ -335,10 +339,9 @@ impl<T: Tables> Node<T> {
         if sent_batch && is_ours == Some(true) && !is_forked {
             // Its log is ours up to there, and its head is true: the records it sent were not.
             self.fault(at, Fault::FalseRecords, false);
-        } else if is_settled {
-            self.answered(at, Kind::Fetch);
         } else {
-            self.fail(at, SyncError::Failed);
+            // Also where nothing can be proven by it, for want of a signed head on our side: it is true.
+            self.answered(at, Kind::Fetch);
         }
         Ok(())
     }
@@ -359,9 +362,12 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
+        log: LogId,
         proof: &[u8],
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Fork { log })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Fork { log }) else {
+            return Ok(());
+        };
         match self.take_fork(store, &log, proof) {
             Ok(false) => self.fault(at, Fault::FalseForkProof, false),
             // (A proof that a damaged store leaves unchecked is nobody's fault.)

@@ -82,6 +82,9 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
+    /// The root over all records of the node's own log, signed or not, since it last appended: what its
+    /// store says must agree with it before anything is built upon it.
+    own_root: Option<Hash>,
     /// Something was written that is not known to be durable, and is to be by then.
     is_unsynced: bool,
     sync_at: Instant,
@@ -192,6 +195,7 @@ impl<T: Tables> Node<T> {
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
+            own_root: None,
             is_unsynced: false,
             sync_at: Instant::ZERO,
             has_evidence: false,
@@ -235,6 +239,17 @@ impl<T: Tables> Node<T> {
         self.is_paused
     }
 
+    /// Whether an answer to this request of this node is still wanted. Where not, a driver may close what it
+    /// keeps open for it.
+    pub fn awaits(&self, peer: crate::PeerId, request: crate::wire::RequestId) -> bool {
+        self.outstanding(peer, request).is_some()
+    }
+
+    /// Requests under way to all peers together; never more than [`Config::max_requests`].
+    pub fn outstanding_requests(&self) -> usize {
+        self.requests.as_slice().len()
+    }
+
     /// Everything that happens comes in here.
     ///
     /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
@@ -269,14 +284,15 @@ impl<T: Tables> Node<T> {
             Event::PeerStatus { peer, request, status } => self.on_status(store, peer, request, &status),
             Event::ProofReceived { peer, request, answer } => self.on_proof(store, peer, request, &answer),
             Event::RecordsReceived { peer, request, batch } => self.on_records(store, peer, request, &batch),
-            Event::KeyReceived { peer, request, name, key } => self.on_key(store, peer, request, name, key),
-            Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
+            Event::KeyReceived { peer, request, log, name, key } => self.on_key(store, peer, request, log, name, key),
+            Event::ForkReceived { peer, request, log, proof } => self.on_fork(store, peer, request, log, proof),
             Event::PushAccepted { peer, request, word } => {
                 self.on_push_word(store, peer, request, &word);
                 Ok(())
             }
-            Event::ForkAccepted { peer, request } => {
-                if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
+            Event::ForkAccepted { peer, request, log } => {
+                let is_it = |(_, asked): &(usize, Asked)| *asked == Asked::PushFork { log };
+                if let Some((at, _)) = self.outstanding(peer, request).filter(is_it) {
                     // Its next status will say so under its signature; until then there is nothing to push.
                     let until = self.clock.now + self.config.interval;
                     if let Some(view) = self.views.of_mut(&log, peer) {

@@ -66,7 +66,11 @@ impl<T: Tables> Node<T> {
         let (log, size) = (replica.id, replica.complete.size);
         if replica.is_forked {
             let is_known = self.views.of(&log, peer.id).is_some_and(|view| view.is_forked);
-            return if is_known { Ok(Offer::None) } else { self.push_fork(store, peer.id, log).map(Offer::from) };
+            return if is_known || cfg!(verisoo_bug = "evidence-not-relayed") {
+                Ok(Offer::None)
+            } else {
+                self.push_fork(store, peer.id, log).map(Offer::from)
+            };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
         let is_known = self.is_known_to_have(replica, peer.id);
@@ -157,8 +161,13 @@ impl<T: Tables> Node<T> {
             return Ok(None);
         }
         // Nothing leaves that is not durable.
-        self.settle(store)?;
+        if !cfg!(verisoo_bug = "pushed-before-durable") {
+            self.settle(store)?;
+        }
         let request = self.ask(peer, Asked::Push { log, start });
+        if cfg!(verisoo_bug = "sent-taken-for-received") && log == self.own {
+            self.acknowledged(store, peer, u64::MAX);
+        }
         Ok(request.map(|request| Command::Push { peer, request, log, start }))
     }
 
@@ -202,7 +211,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
         // Only what we signed can have been taken.
-        let size = size.min(complete);
+        let size = if cfg!(verisoo_bug = "word-not-clamped") { size } else { size.min(complete) };
         // A store that cannot take the hint now gets it again with the peer's next word.
         let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peer_mut(peer) {

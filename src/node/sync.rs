@@ -202,11 +202,13 @@ impl<T: Tables> Node<T> {
         while let Some((_, end)) = ranges().find(|(first, end)| *first <= start && start < *end) {
             start = end;
         }
-        let limit = ranges().map(|(first, _)| first).filter(|first| *first > start).fold(view.have, u64::min);
-        let count = self.range(replica, peer).min(limit.saturating_sub(start));
-        if count == 0 {
+        if start >= view.have {
             return None;
         }
+        // As many as should fit, also beyond what the peer last said it has: it may have more by now, and an
+        // answer that ends at its head needs no other to complete it.
+        let next = ranges().map(|(first, _)| first).filter(|first| *first > start).min();
+        let count = self.range(replica, peer).min(next.map_or(u64::MAX, |next| next - start));
         let request = self.ask(peer, Asked::Records { log, start, count })?;
         Some(Command::FetchRecords { peer, request, log, start, count })
     }
@@ -264,7 +266,8 @@ impl<T: Tables> Node<T> {
         match self.accept(store, slot, batch, Some(peer)) {
             Ok(Accepted::Appended(count)) => {
                 let limit = self.peer_ref(peer).map_or(0, |peer| peer.answer_limit(&self.config));
-                let is_short = count < asked;
+                let promised = self.views.of(&log, peer).map_or(0, |view| view.have.saturating_sub(start));
+                let is_short = count < asked.min(promised);
                 // A peer that sends a trickle is not preferred to one that has not been tried.
                 let is_trickle = is_short && batch.records.len() < usize::try_from(limit / 8).unwrap_or(0);
                 if let Some(view) = self.views.of_mut(&log, peer) {
@@ -337,10 +340,13 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
+        log: LogId,
         name: &str,
         key: [u8; 32],
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Key { log })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Key { log }) else {
+            return Ok(());
+        };
         // The id commits to name and key, so whoever sends them cannot lie about them.
         let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
         let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {

@@ -120,6 +120,7 @@ impl View {
         }
         match (replica.is_forked, self.is_forked) {
             (true, true) => return Due::Nothing,
+            (true, false) | (false, true) if cfg!(verisoo_bug = "evidence-not-relayed") => return Due::Nothing,
             (true, false) => return Due::PushFork,
             (false, true) => return Due::Fork,
             (false, false) => {}
@@ -127,7 +128,9 @@ impl View {
         if self.disputed > 0 {
             return Due::Proof(self.disputed);
         }
-        if self.complete == replica.complete && self.have == replica.have {
+        let is_equal = self.complete == replica.complete
+            || (cfg!(verisoo_bug = "equal-sizes-taken-for-equal") && self.complete.size == replica.complete.size);
+        if is_equal && self.have == replica.have {
             return Due::Nothing;
         }
         if !self.is_compared && self.complete.size > 0 && self.complete.size <= replica.have {

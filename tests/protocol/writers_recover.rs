@@ -171,6 +171,18 @@ fn a_second_instance_of_a_key_makes_the_first_stop_writing() {
 }
 
 #[test]
+fn a_log_begun_anew_by_mistake_stops_before_it_forks() {
+    let mut federation = three();
+    federation.stop(0);
+    federation.start_anew(0);
+    federation.run_rounds(2);
+    assert!(federation.has_noticed(0, |notice| *notice == Notice::WritingStopped));
+    assert_eq!(refuses_to_append(&mut federation, 0), Error::Stopped);
+    assert!(!federation.notices.iter().any(|(_, notice)| matches!(notice, Notice::StoreFailed { .. })));
+    assert!(!federation.is_forked(1, &federation.id(0)));
+}
+
+#[test]
 fn restarts_in_the_middle_of_everything_lose_nothing() {
     let mut federation = three();
     for turn in 0..12 {

@@ -471,7 +471,11 @@ impl World {
             }
             Request::Key { log } => {
                 let other = &self.writers[input.below(5)];
-                let writer = if !is_honest && input.below(4) == 0 { Some(other) } else { self.held_by(peer, &log) };
+                let writer = if !is_honest && input.below(4) == 0 {
+                    Some(Cow::Borrowed(other))
+                } else {
+                    self.held_by(peer, &log)
+                };
                 let Some(writer) = writer else { return encode(id, Response::Refused(Refusal::Unknown)) };
                 let vkey = writer.identity.vkey();
                 encode(id, Response::Key { log, name: vkey.name().as_str(), key: *vkey.key() })
@@ -494,16 +498,24 @@ impl World {
     }
 
     /// The history of a log that a peer stands for: the second peer saw the forker's other one.
-    fn held_by(&self, peer: PeerId, log: &LogId) -> Option<&Writer> {
+    fn held_by(&self, peer: PeerId, log: &LogId) -> Option<Cow<'_, Writer>> {
+        if *log == self.own.id() {
+            return Some(Cow::Owned(self.shown_own()));
+        }
         let histories = self.histories(log);
         let is_second = self.peers.keys().position(|other| *other == peer) == Some(1);
-        if is_second { histories.last().copied() } else { histories.first().copied() }
+        let history = if is_second { histories.last() } else { histories.first() };
+        history.copied().map(Cow::Borrowed)
     }
 
-    /// A history of a log; of the node's own what it has shown, since nobody else can sign for it.
+    /// What the node has shown of its own log: nobody else can sign for it.
+    fn shown_own(&self) -> Writer {
+        self.own.truncated(self.shown.keys().next_back().copied().unwrap_or(0))
+    }
+
     fn any_history(&self, log: &LogId, input: &mut Input<'_>) -> Option<Cow<'_, Writer>> {
         if *log == self.own.id() {
-            return Some(Cow::Owned(self.own.truncated(self.shown.keys().next_back().copied().unwrap_or(0))));
+            return Some(Cow::Owned(self.shown_own()));
         }
         let histories = self.histories(log);
         histories.get(input.below(histories.len())).copied().map(Cow::Borrowed)
@@ -599,8 +611,7 @@ impl World {
         is_honest: bool,
         input: &mut Input<'_>,
     ) -> Vec<u8> {
-        let history =
-            if is_honest { self.held_by(peer, &log).map(Cow::Borrowed) } else { self.any_history(&log, input) };
+        let history = if is_honest { self.held_by(peer, &log) } else { self.any_history(&log, input) };
         let Some(writer) = history.filter(|writer| size <= writer.size()) else {
             return encode(id, Response::Refused(Refusal::NotHeld));
         };

@@ -208,7 +208,7 @@ fn a_writer_killed_at_any_moment_of_a_large_append_takes_back_all_it_signed() {
     for moment in 0..14 {
         let mut federation = three();
         for index in 0..20 {
-            federation.append(0, &[index; 60_000]);
+            federation.append(0, &vec![index; 60_000]);
         }
         federation.run_for(Duration::from_millis(5 * moment + 1));
         federation.stop(0);

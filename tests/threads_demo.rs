@@ -52,7 +52,7 @@ fn a_file_that_cannot_be_read_is_named_and_left_out() {
     folder.write("good", "good");
     folder.write("secret", "secret");
     let secret = folder.0.join("secret");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&secret).is_ok() {
         return; // Whoever runs this may read everything.
     }

@@ -40,8 +40,8 @@ const INBOX: usize = 64;
 const MAX_CONNECTIONS: usize = 64;
 /// How long connecting and writing may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A connection on which nothing came for so long is closed; the next request opens another. Longer than a
-/// quiet federation's rounds are apart, which is a minute by default.
+/// A connection on which no whole frame came for so long is closed; the next request opens another. Longer
+/// than a quiet federation's rounds are apart, which is a minute by default.
 const IDLE: Duration = Duration::from_secs(120);
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -303,7 +303,7 @@ fn converse(
         // The reader below notices. So does this thread when the reader does the same.
         let _ = writer.shutdown(Shutdown::Both);
     });
-    let mut reader = BufReader::new(&*stream);
+    let mut reader = timed(&stream);
     while read_frame(&mut reader, max_message).is_ok_and(&deliver) {}
     stream.shutdown(Shutdown::Both)
 }
@@ -332,7 +332,7 @@ fn accept(listener: &TcpListener, inbox: &SyncSender<Input>, max_message: u32) {
 /// from either, and has no more than one of them in our memory.
 fn serve(mut stream: &TcpStream, inbox: &SyncSender<Input>, max_message: u32) -> Result<(), Failure> {
     prepare(stream)?;
-    let mut reader = BufReader::new(stream);
+    let mut reader = timed(stream);
     loop {
         let frame = read_frame(&mut reader, max_message)?;
         let (answer, answered) = sync_channel(1);
@@ -343,11 +343,33 @@ fn serve(mut stream: &TcpStream, inbox: &SyncSender<Input>, max_message: u32) ->
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(PATIENCE))
 }
 
-fn read_frame(reader: &mut impl Read, max_message: u32) -> io::Result<Vec<u8>> {
+/// Reads until the time is up for all that is to be read, not for each byte: otherwise one byte now and then
+/// would hold a connection for ever.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    deadline: time::Instant,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(time::Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buf)
+    }
+}
+
+fn timed(stream: &TcpStream) -> BufReader<Timed<'_>> {
+    BufReader::new(Timed { stream, deadline: time::Instant::now() })
+}
+
+fn read_frame(reader: &mut BufReader<Timed<'_>>, max_message: u32) -> io::Result<Vec<u8>> {
+    reader.get_mut().deadline = time::Instant::now() + IDLE;
     let mut len = [0; 4];
     reader.read_exact(&mut len)?;
     let len = u32::from_le_bytes(len);

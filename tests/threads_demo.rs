@@ -41,6 +41,34 @@ fn an_empty_folder_converges_on_nothing() {
     // The root over no logs at all.
     let root = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(last_line(&output), json!({ "nodes": 3, "records": 0, "verified": 0, "converged": true, "root": root }));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to attest"), "{output:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_left_out() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("unreadable");
+    folder.write("good", "good");
+    folder.write("secret", "secret");
+    let secret = folder.0.join("secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(&secret).is_ok() {
+        return; // Whoever runs this may read everything.
+    }
+    let output = run(&["--json".as_ref(), folder.0.as_ref()]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(last_line(&output)["records"], 1);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("skipped: secret"), "{output:?}");
+}
+
+#[test]
+fn help_is_no_error() {
+    for help in ["-h", "--help"] {
+        let output = run(&[help.as_ref()]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with("usage: "), "{output:?}");
+    }
 }
 
 #[test]

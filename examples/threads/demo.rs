@@ -2,9 +2,10 @@
 //! and check every copy of every record.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,28 @@ use verisoo::{Hash, Head, Identity, Node, Vkey};
 
 use super::{Failure, Member, random, when_ready};
 
+const USAGE: &str = "usage: threads [demo] [DIR] [--json]
+
+Three nodes attest the files of a folder (without DIR: of the project), converge, and are held to every record.
+
+  --json      print one JSON object instead of a table
+  -h, --help  print this";
+
+/// How both demos name what is stated: that a file was seen, and how long it was.
+const PREDICATE_TYPE: &str = "https://verisoo.example/seen/v1";
+
 /// The demo gives up when so long no node got any further.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// Attests the files of a folder on three nodes and checks what each holds in the end; whether all is well.
 pub fn run() -> Result<bool, Failure> {
-    let (folder, is_json) = arguments()?;
+    let Some((folder, is_json)) = arguments()? else {
+        println!("{USAGE}");
+        return Ok(true);
+    };
     let files = files(&folder)?;
-    let (records, start) = (files.len() as u64, Instant::now());
+    let start = Instant::now();
+    let progress = Progress { is_shown: !is_json && io::stderr().is_terminal(), files: files.len() };
 
     // Who takes part, and where: what an operator would write into configuration files.
     let (mut nodes, mut peers) = (Vec::new(), Vec::new());
@@ -39,11 +54,13 @@ pub fn run() -> Result<bool, Failure> {
         let files: Vec<_> = files.iter().skip(at).step_by(3).collect();
         Ok((Member::start(identity.clone(), listener, &peers)?, identity, files))
     });
+    let attested = AtomicU64::new(0);
     let members = in_parallel(started.collect::<Result<Vec<_>, Failure>>()?, |(member, identity, files)| {
-        attest(&member, &identity, &folder, &files)?;
+        attest(&member, &identity, &folder, &files, &attested, progress)?;
         Ok(member)
     })?;
-    wait(&members, records)?;
+    let records = attested.into_inner();
+    wait(&members, records, progress)?;
     let spread = start.elapsed();
 
     // From here on nobody is asked: what each node holds is checked with nothing but the vkeys.
@@ -65,9 +82,13 @@ pub fn run() -> Result<bool, Failure> {
     Ok(converged && verified == copies)
 }
 
-/// `[demo] [DIR] [--json]`. Without DIR it is the checkout where cargo runs us, and where we are otherwise.
-fn arguments() -> Result<(PathBuf, bool), Failure> {
+/// The folder, and whether JSON is wanted; nothing where help is. Without DIR it is the checkout where cargo
+/// runs us, and where we are otherwise.
+fn arguments() -> Result<Option<(PathBuf, bool)>, Failure> {
     let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "-h" || argument == "--help") {
+        return Ok(None);
+    }
     let count = arguments.len();
     arguments.retain(|argument| argument != "--json");
     let is_json = arguments.len() < count;
@@ -75,9 +96,9 @@ fn arguments() -> Result<(PathBuf, bool), Failure> {
         arguments.remove(0);
     }
     match &arguments[..] {
-        [] => Ok((std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or(".".into()).into(), is_json)),
-        [folder] if !folder.to_string_lossy().starts_with('-') => Ok((folder.into(), is_json)),
-        _ => Err("usage: threads [demo] [DIR] [--json]".into()),
+        [] => Ok(Some((std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or(".".into()).into(), is_json))),
+        [folder] if !folder.to_string_lossy().starts_with('-') => Ok(Some((folder.into(), is_json))),
+        _ => Err(USAGE.into()),
     }
 }
 
@@ -94,7 +115,7 @@ fn in_parallel<T: Send, R: Send>(
 }
 
 /// Waits until all nodes have the same root and `records` records, or do not get any further.
-fn wait(members: &[Member], records: u64) -> Result<(), Failure> {
+fn wait(members: &[Member], records: u64, progress: Progress) -> Result<(), Failure> {
     let (mut most, mut progress_at) = (0, Instant::now());
     while progress_at.elapsed() < STUCK {
         let size = |node: &Node| node.logs().map(|log| log.complete.size).sum();
@@ -104,11 +125,13 @@ fn wait(members: &[Member], records: u64) -> Result<(), Failure> {
             break;
         }
         let held = states.iter().map(|(_, size)| size).sum();
+        progress.show(format_args!("{held} of {} copies on the nodes", records * members.len() as u64));
         if held > most {
             (most, progress_at) = (held, Instant::now());
         }
         thread::sleep(Duration::from_millis(5));
     }
+    progress.clear();
     Ok(())
 }
 
@@ -116,38 +139,68 @@ fn wait(members: &[Member], records: u64) -> Result<(), Failure> {
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut walk = ignore::WalkBuilder::new(folder);
     walk.hidden(false).ignore(false).filter_entry(|entry| entry.file_name() != ".git");
-    let mut files = Vec::new();
+    folder.metadata().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let (mut files, mut all_read) = (Vec::new(), true);
     for entry in walk.build() {
-        let entry = entry?;
-        if entry.file_type().is_some_and(|kind| kind.is_file()) {
-            files.push(entry.into_path());
+        match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => files.push(entry.into_path()),
+            Ok(_) => {}
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                all_read = false;
+            }
         }
+    }
+    if files.is_empty() {
+        if !all_read {
+            return Err(format!("no file in {} can be read", folder.display()).into());
+        }
+        eprintln!("there are no files in {}: nothing to attest", folder.display());
     }
     files.sort();
     Ok(files)
 }
 
-/// Appends a signed in-toto statement on each file to the node's own log.
-fn attest(member: &Member, identity: &Identity, folder: &Path, files: &[&PathBuf]) -> Result<(), Failure> {
+/// Appends a signed in-toto statement on each file to the node's own log, and counts them. A file that cannot
+/// be read is named and left out.
+fn attest(
+    member: &Member,
+    identity: &Identity,
+    folder: &Path,
+    files: &[&PathBuf],
+    attested: &AtomicU64,
+    progress: Progress,
+) -> Result<(), Failure> {
     for files in files.chunks(64) {
-        let records = files.iter().map(|file| statement(identity, folder, file)).collect::<Result<Vec<_>, _>>()?;
+        let mut records = Vec::new();
+        for file in files {
+            let name = file.strip_prefix(folder).ok().filter(|name| *name != Path::new("")).unwrap_or(file);
+            match digest(file) {
+                Ok((digest, size)) => records.push(statement(identity, name, &digest, size)?),
+                Err(error) => {
+                    progress.clear();
+                    eprintln!("skipped: {}: {error}", name.display());
+                }
+            }
+        }
+        let count = records.len() as u64;
         // In one call, for one head. The node signs and pushes it at its next poll.
         member.call(move |node, store| {
             records.iter().try_for_each(|record| when_ready(|| node.append(store, record)).map(drop))
         })??;
+        let sum = attested.fetch_add(count, Ordering::Relaxed) + count;
+        progress.show(format_args!("{sum} of {} files attested", progress.files));
     }
     Ok(())
 }
 
 /// A record that says: this file has this digest.
-fn statement(identity: &Identity, folder: &Path, file: &Path) -> Result<Vec<u8>, Failure> {
-    let digest = digest(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let name = file.strip_prefix(folder).ok().filter(|name| *name != Path::new("")).unwrap_or(file);
+fn statement(identity: &Identity, name: &Path, digest: &Hash, size: u64) -> Result<Vec<u8>, Failure> {
     let statement = serde_json::json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": name.to_string_lossy(), "digest": { "sha256": digest.to_string() } }],
-        "predicateType": "https://example.com/file-present/v1",
-        "predicate": {},
+        "predicateType": PREDICATE_TYPE,
+        "predicate": { "size": size },
     })
     .to_string();
     let signed = Attestation::sign(identity, "application/vnd.in-toto+json", statement.as_bytes())?;
@@ -156,13 +209,39 @@ fn statement(identity: &Identity, folder: &Path, file: &Path) -> Result<Vec<u8>,
     Ok(record)
 }
 
-fn digest(file: &Path) -> io::Result<Hash> {
+/// A file's hash and length.
+fn digest(file: &Path) -> io::Result<(Hash, u64)> {
     let (mut file, mut hasher, mut buf) = (File::open(file)?, Sha256::new(), vec![0; 64 << 10]);
+    let mut size = 0;
     loop {
-        match file.read(&mut buf)? {
-            0 => return Ok(Hash::from_bytes(hasher.finalize().into())),
-            len => hasher.update(&buf[..len]),
+        match file.read(&mut buf) {
+            Ok(0) => return Ok((Hash::from_bytes(hasher.finalize().into()), size)),
+            Ok(len) => {
+                hasher.update(&buf[..len]);
+                size += len as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// One line on a terminal, written over and over; nothing elsewhere.
+#[derive(Clone, Copy)]
+struct Progress {
+    is_shown: bool,
+    files: usize,
+}
+
+impl Progress {
+    fn show(self, text: std::fmt::Arguments<'_>) {
+        if self.is_shown {
+            eprint!("\r\x1b[K{text}");
+        }
+    }
+
+    fn clear(self) {
+        self.show(format_args!(""));
     }
 }
 

@@ -1,3 +1,7 @@
+#[cfg(unix)]
+use std::io::{Read, Write};
+#[cfg(unix)]
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -166,10 +170,55 @@ async fn without_a_peer_it_refuses_to_attest_and_says_why() {
     assert_eq!(node.status().await["size"], 0);
 }
 
+#[test]
+fn what_could_never_write_is_not_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let members = members(&dir);
+    let key = members[0].key.to_str().unwrap();
+    let serve = ["serve", "--key", key, "--listen", "127.0.0.1:0"];
+    let peers: Vec<_> = members[1..].iter().map(|peer| format!("http://{}={}", peer.address, peer.vkey)).collect();
+    let cases = [
+        (vec![], "--new-log"),
+        (vec!["--recover", "1"], "--peer"),
+        (vec!["--peer", &peers[0], "--recover", "2"], "peers (1)"),
+        // Twice the same peer.
+        (vec!["--peer", &peers[0], "--peer", &peers[0], "--recover", "2"], "peers (1)"),
+        (vec!["--peer", &peers[0], "--peer", &peers[1], "--recover", "3"], "peers (2)"),
+        (vec!["--peer", &peers[0], "--recover", "0"], "--recover"),
+    ];
+    for (arguments, reason) in cases {
+        let output = run(&[&serve[..], &arguments].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}: {output:?}");
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_node_asked_to_stop_ends_well() {
     let dir = tempfile::tempdir().unwrap();
     let members = members(&dir);
-    assert!(members[0].start(&members, true).terminate());
+    let mut node = members[0].start(&members, true);
+    node.terminate();
+    assert!(node.has_ended_well());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_node_asked_twice_does_not_wait_for_requests_under_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let members = members(&dir);
+    let mut node = members[0].start(&members, true);
+    let address = node.url.strip_prefix("http://").unwrap().to_owned();
+    // A request whose body does not come.
+    let mut open = TcpStream::connect(&address).unwrap();
+    open.write_all(b"POST /records HTTP/1.1\r\nhost: node\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n")
+        .unwrap();
+    // It is being handled: the node asks for the body.
+    open.read_exact(&mut [0; 12]).unwrap();
+    node.terminate();
+    until("it takes no more connections", async || TcpStream::connect(&address).is_err()).await;
+    node.terminate();
+    assert!(!node.has_ended_well(), "it waited for the request");
 }

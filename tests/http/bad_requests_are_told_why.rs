@@ -56,6 +56,53 @@ async fn what_makes_no_sense_is_400_and_what_is_not_there_404() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_would_be_ignored_is_400() {
+    let node = start().await;
+    node.append(4).await;
+    let used = [
+        ("/status", &[][..]),
+        ("/records", &["log", "start", "count", "size"]),
+        ("/consistency-proof", &["log", "old_size", "size"]),
+        ("/key", &["log"]),
+        ("/fork-proof", &["log"]),
+        ("/checkpoint", &["log"]),
+        ("/proof/0", &["log"]),
+    ];
+    for (path, used) in used {
+        for unused in ["log", "start", "count", "old_size", "size", "frame"] {
+            if !used.contains(&unused) {
+                let value = if unused == "log" { node.id().to_string() } else { "1".to_owned() };
+                let url = format!("{}{path}?{unused}={value}", node.url);
+                let answer = request(Method::GET, &url, None, Vec::new()).await;
+                let error = assert_error(StatusCode::BAD_REQUEST, &answer, &url);
+                assert!(error.contains(unused), "{url}: {error}");
+            }
+        }
+    }
+    let key = URL_SAFE_NO_PAD.encode(encode(Message::Request(Request::Key { log: node.id() })));
+    let in_frames = [
+        ("/records?size=3".to_owned(), "size"),
+        ("/consistency-proof?old_size=2&size=3".to_owned(), "size"),
+        ("/key?start=0".to_owned(), "start"),
+        (format!("/key?frame={key}&log={}", node.id()), "log"),
+    ];
+    for (path, unused) in in_frames {
+        let get = client().get(format!("{}{path}", node.url)).header("accept", BINARY);
+        let response = get.send().await.unwrap();
+        let answer = (response.status(), response.text().await.unwrap());
+        let error = assert_error(StatusCode::BAD_REQUEST, &answer, &path);
+        assert!(error.contains(unused), "{path}: {error}");
+    }
+    let json = Some("application/json");
+    for url in [&node.url, &node.admin] {
+        let url = format!("{url}/records?start=1");
+        let answer = request(Method::POST, &url, json, br#"{"records":[]}"#.to_vec()).await;
+        let error = assert_error(StatusCode::BAD_REQUEST, &answer, &url);
+        assert!(error.contains("parameters"), "{url}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_without_a_head_has_no_checkpoint() {
     let node = start().await;
     for path in ["/checkpoint", "/proof/0"] {

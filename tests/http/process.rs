@@ -50,10 +50,15 @@ impl Process {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// Asks for a stop, as a service manager does; whether it ended well.
+    /// Asks for a stop, as a service manager does.
     #[cfg(unix)]
-    pub fn terminate(&mut self) -> bool {
+    pub fn terminate(&self) {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    /// Waits for the end; whether it was a good one.
+    #[cfg(unix)]
+    pub fn has_ended_well(&mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 }

@@ -21,7 +21,7 @@ use crate::driver::PeerAddress;
 
 /// Tamper-evident logs of signed records, replicated between nodes that check each other.
 #[derive(Parser)]
-#[command(name = "tokio", args_conflicts_with_subcommands = true)]
+#[command(name = "tokio", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -46,17 +46,25 @@ enum Command {
     /// Have a node sign and log a statement about each file: its path and SHA-256
     Attest {
         /// The node's admin listener
-        #[arg(long)]
+        #[arg(long, value_name = "URL")]
         admin: Url,
+        /// The files, each named in its statement by its path as given here
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
     /// Show what a node has
-    Status { url: Url },
+    Status {
+        /// The node, as http://HOST:PORT
+        url: Url,
+    },
     /// Print the signed head of a node's log (a C2SP checkpoint)
-    Checkpoint { url: Url },
+    Checkpoint {
+        /// The node, as http://HOST:PORT
+        url: Url,
+    },
     /// Fetch the whole log of a key from a node, and check every record and proof
     Verify {
+        /// The node, as http://HOST:PORT; any that holds the log
         url: Url,
         /// The key whose log it is
         #[arg(long)]

@@ -1,6 +1,8 @@
 //! A node as a process.
 
-use anyhow::Context;
+use std::collections::HashSet;
+
+use anyhow::{Context, ensure};
 use tokio::net::TcpListener;
 use tokio::signal;
 use tokio::sync::watch;
@@ -12,12 +14,8 @@ use crate::driver::listen::listen;
 use crate::driver::{Begin, Driver, Engine, Limits, admin, server};
 
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let (begin, waiting_for) = begin(&args)?;
     let identity = keys::load(&args.key)?;
-    let begin = match (args.new_log, args.recover) {
-        (true, _) => Begin::New,
-        (false, None) => Begin::Open(Start::Recover(Answers::All)),
-        (false, Some(count)) => Begin::Open(Start::Recover(Answers::AtLeast(count))),
-    };
     let mut config = Config::default();
     config.interval = args.interval;
     let limits = Limits::default();
@@ -28,37 +26,67 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let peers = bind(&args.listen).await?;
     let operator = bind(&args.admin).await?;
     // From here on a signal does not simply end us; so whoever reads the lines below may send one.
-    let interrupted = interrupted()?;
+    let mut interrupted = interruptions()?;
     println!("{vkey}");
     println!("listening on http://{}", peers.local_addr()?);
     println!("admin on http://{}", operator.local_addr()?);
+    if let Some(peers) = waiting_for {
+        eprintln!("recovering: waiting for {peers} to say what they know of this node's log");
+    }
 
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(listen(peers, server::router(handle.clone(), &limits), limits.clone(), stopped.clone()));
     let administered = tokio::spawn(listen(operator, admin::router(handle, &limits), limits, stopped));
     let driven = tokio::spawn(driver.on_notice(tell).run());
 
-    interrupted.await;
+    interrupted().await;
     eprintln!("stopping");
     // No more requests; those under way are answered; then nobody has a handle any more, and the node ends.
     stop.send_replace(true);
-    served.await?;
-    administered.await?;
-    driven.await?;
-    Ok(())
+    tokio::select! {
+        ended = async { tokio::try_join!(served, administered, driven) } => ended.map(|_| ()).context("stopping"),
+        () = interrupted() => {
+            eprintln!("stopped before all requests were answered");
+            // Not by returning: the runtime would wait for whatever still blocks a thread.
+            std::process::exit(1);
+        }
+    }
+}
+
+/// How to start, and whom a recovering node waits for. Refuses what would be waited for in vain.
+fn begin(args: &ServeArgs) -> anyhow::Result<(Begin, Option<String>)> {
+    if args.new_log {
+        return Ok((Begin::New, None));
+    }
+    let count = args.peers.iter().map(|peer| peer.vkey.id()).collect::<HashSet<_>>().len();
+    ensure!(
+        count > 0,
+        "without --new-log a node takes its log back from its peers before it writes: give at least one --peer, \
+         or --new-log if this key has never been used"
+    );
+    let names: Vec<_> = args.peers.iter().map(|peer| peer.vkey.name().to_string()).collect();
+    let names = names.join(", ");
+    let (answers, waiting_for) = match args.recover {
+        None => (Answers::All, names),
+        Some(needed) => {
+            ensure!(usize::from(needed) <= count, "--recover {needed}: more answers than there are peers ({count})");
+            (Answers::AtLeast(needed), format!("{needed} of {names}"))
+        }
+    };
+    Ok((Begin::Open(Start::Recover(answers)), Some(waiting_for)))
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Waits for Ctrl-C, or for what a service manager sends.
-fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
+/// Waits for Ctrl-C, or for what a service manager sends; at each call for another.
+fn interruptions() -> anyhow::Result<impl AsyncFnMut()> {
     #[cfg(unix)]
     {
         use signal::unix::{SignalKind, signal};
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(async move {
+        Ok(async move || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -66,7 +94,7 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
         })
     }
     #[cfg(not(unix))]
-    Ok(async {
+    Ok(async || {
         let _ = signal::ctrl_c().await;
     })
 }

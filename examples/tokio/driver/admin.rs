@@ -14,7 +14,7 @@ use verisoo::attestation::{Attestation, AttestationError};
 use verisoo::{Identity, MAX_RECORD};
 
 use super::error::ApiError;
-use super::server::{BodyResult, limited, parse};
+use super::server::{BodyResult, NoQuery, limited, parse};
 use super::{Engine, Handle, Limits, json};
 
 /// Bytes of a body: some sixty of the longest records.
@@ -59,12 +59,13 @@ pub struct Appended {
     pub count: u64,
 }
 
-async fn status(State(handle): State<Handle>) -> Result<Json<json::Status>, ApiError> {
+async fn status(State(handle): State<Handle>, _: NoQuery) -> Result<Json<json::Status>, ApiError> {
     Ok(Json(handle.call(json::status).await?))
 }
 
 async fn append(
     State(handle): State<Handle>,
+    _: NoQuery,
     headers: HeaderMap,
     body: BodyResult,
 ) -> Result<Json<Appended>, ApiError> {
@@ -75,6 +76,7 @@ async fn append(
 
 async fn attest(
     State(handle): State<Handle>,
+    _: NoQuery,
     headers: HeaderMap,
     body: BodyResult,
 ) -> Result<Json<Appended>, ApiError> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -82,6 +83,34 @@ impl LogQuery {
         let Some(log) = &self.log else { return Ok(engine.node.id()) };
         LogId::from_hex(log).ok_or_else(|| ApiError::bad("log: 64 lower-case hex digits"))
     }
+
+    /// Refuses parameters other than those that are used: an answer that ignores one is to another question.
+    fn only(&self, used: &[&str]) -> Result<(), ApiError> {
+        let given = [
+            ("log", self.log.is_some()),
+            ("start", self.start.is_some()),
+            ("count", self.count.is_some()),
+            ("old_size", self.old_size.is_some()),
+            ("size", self.size.is_some()),
+            ("frame", self.frame.is_some()),
+        ];
+        match given.iter().find(|(name, is_given)| *is_given && !used.contains(name)) {
+            Some((name, _)) => Err(ApiError::bad(format!("{name}: not used in this request"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// For requests that have no parameters at all.
+pub struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let is_empty = parts.uri.query().is_none_or(str::is_empty);
+        if is_empty { Ok(Self) } else { Err(ApiError::bad("no parameters are used in this request")) }
+    }
 }
 
 type LogQueryResult = Result<Query<LogQuery>, QueryRejection>;
@@ -109,17 +138,18 @@ async fn fork(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryR
     get_answer(handle, &headers, query, Kind::Fork, json::fork).await
 }
 
-async fn push(State(handle): State<Handle>, headers: HeaderMap, body: BodyResult) -> Answer {
+async fn push(State(handle): State<Handle>, _: NoQuery, headers: HeaderMap, body: BodyResult) -> Answer {
     post_answer(handle, &headers, body?, Kind::Push, json::push).await
 }
 
-async fn push_fork(State(handle): State<Handle>, headers: HeaderMap, body: BodyResult) -> Answer {
+async fn push_fork(State(handle): State<Handle>, _: NoQuery, headers: HeaderMap, body: BodyResult) -> Answer {
     post_answer(handle, &headers, body?, Kind::PushFork, json::push_fork).await
 }
 
 /// The signed note of a log's head.
 async fn checkpoint(State(handle): State<Handle>, query: LogQueryResult) -> Answer {
     let Query(query) = query?;
+    query.only(&["log"])?;
     let note = handle.call(move |engine| {
         let (head, vkey) = engine.head(&query.log(engine)?)?;
         Ok::<_, ApiError>(head.to_note(&vkey).to_string())
@@ -130,6 +160,7 @@ async fn checkpoint(State(handle): State<Handle>, query: LogQueryResult) -> Answ
 /// A record's inclusion proof as a text to take away (C2SP tlog-proof).
 async fn proof(State(handle): State<Handle>, index: Result<Path<u64>, PathRejection>, query: LogQueryResult) -> Answer {
     let (Path(index), Query(query)) = (index?, query?);
+    query.only(&["log"])?;
     let proof = handle.call(move |engine| {
         let log = query.log(engine)?;
         let (head, vkey) = engine.head(&log)?;
@@ -149,8 +180,10 @@ async fn get_answer<T: Serialize + Send + 'static>(
 ) -> Answer {
     let Query(query) = query?;
     if !names_binary(headers, ACCEPT) && !names_binary(headers, CONTENT_TYPE) {
+        query.only(kind.parameters())?;
         return Ok(Json(handle.call(move |engine| json(engine, &query)).await??).into_response());
     }
+    query.only(if query.frame.is_some() { &["frame"] } else { kind.wire_parameters() })?;
     let frame = query.frame.as_ref().map(|frame| URL_SAFE_NO_PAD.decode(frame));
     let frame = frame.transpose().map_err(|_| ApiError::bad("frame: not base64url without padding"))?;
     let answer = handle.call(move |engine| {
@@ -229,6 +262,26 @@ impl Kind {
             Self::Fork => matches!(request, WireRequest::Fork { .. }),
             Self::Push => matches!(request, WireRequest::Push(_)),
             Self::PushFork => matches!(request, WireRequest::PushFork { .. }),
+        }
+    }
+
+    /// The parameters of a GET that is answered in JSON.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Records => &["log", "start", "count", "size"],
+            Self::Proof => &["log", "old_size", "size"],
+            Self::Key | Self::Fork => &["log"],
+            Self::Status | Self::Push | Self::PushFork => &[],
+        }
+    }
+
+    /// Those of which [`Kind::request`] makes a request: one in the wire format is about the newest head, and
+    /// names no size to prove to.
+    fn wire_parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Records => &["log", "start", "count"],
+            Self::Proof => &["log", "old_size"],
+            kind => kind.parameters(),
         }
     }
 

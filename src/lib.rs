@@ -86,10 +86,9 @@
 //!
 //! # Features
 //!
-//! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings [`Heap`] tables,
-//! [`MemoryStore`](store::MemoryStore) and DSSE JSON; with neither, nothing allocates. `sim` brings the
+//! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings `Heap` tables,
+//! `MemoryStore` and DSSE JSON; with neither, nothing allocates. `sim` brings the
 //! deterministic simulator, for tests of your own stores and policies.
-#![cfg_attr(not(feature = "alloc"), doc = "\n[`Heap`]: <crate::Tables>\n")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

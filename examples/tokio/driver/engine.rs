@@ -124,6 +124,13 @@ impl Engine {
     /// Whom a node that takes its log back is still waiting for, as far as is known here.
     fn why_not(&self) -> String {
         let mut text = String::new();
+        if let Some(waits) = self.node.recovery() {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "; {} of {} peers have said what they know of it", waits.answered, waits.needed);
+            if waits.have < waits.signed {
+                let _ = write!(text, "; {} of {} signed records have come back", waits.have, waits.signed);
+            }
+        }
         for info in self.node.peers() {
             let Some(peer) = self.peers.get(&info.id) else { continue };
             let error = match (&peer.last_error, info.health) {
@@ -131,10 +138,12 @@ impl Engine {
                 (None, Health::Healthy) => continue,
                 (None, _) => "no answer",
             };
-            // Writing into a string cannot fail.
             let _ = write!(text, "; {}: {error}", peer.name);
         }
-        if self.peers.is_empty() { "; no peers are configured".to_owned() } else { text }
+        if self.peers.is_empty() {
+            text.push_str("; no peers are configured");
+        }
+        text
     }
 
     /// What the store holds of a log that is followed and may be served.

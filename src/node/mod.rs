@@ -57,7 +57,7 @@ type DefaultTables = crate::tables::Fixed<8, 16, 64, 16, 206>;
 ///
 /// An ordinary value: no I/O, no clock, no randomness of its own. Two nodes fed the same calls are equal.
 /// (A clone of a node must never be let out to sign: two signers of one log fork it.) The type parameter
-/// names tables and signature scheme; it is [`Heap`](crate::Heap) where there is an allocator.
+/// names tables and signature scheme; it is `Heap` where there is an allocator.
 ///
 /// The crate's front page shows two nodes converging.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

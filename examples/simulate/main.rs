@@ -13,7 +13,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "figures to look at, not to reckon with"
+    reason = "figures for people"
 )]
 
 mod plot;

@@ -93,6 +93,11 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// The README's example, so that it stays true.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -120,8 +125,8 @@ pub use head::{Head, Signature, SignedHead};
 pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};
 pub use log::Hash;
 pub use node::{
-    Answers, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, Start, SyncError,
-    SyncReport,
+    Answers, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo, Start,
+    SyncError, SyncReport,
 };
 pub use peer::{Health, PeerId, PeerInfo};
 pub use record::{MAX_RECORD, Records, RecordsIter, Truncated};

@@ -9,6 +9,13 @@
 //! converge or fall silent in time, 129 where a safety invariant was broken, and 130 where one plan gave two
 //! traces. Wrong arguments are 2, files that cannot be read or written 1.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures to look at, not to reckon with"
+)]
+
 mod plot;
 mod swarm;
 

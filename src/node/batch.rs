@@ -73,6 +73,10 @@ impl<T: Tables> Node<T> {
         if !is_known && head.verify(&vkey).is_err() && !cfg!(verisoo_bug = "head-signature-unchecked") {
             return Ok(Accepted::Fault(Fault::HeadSignature));
         }
+        if batch.start > head.head.size || (batch.start == head.head.size && !batch.records.is_empty()) {
+            // No head has records beyond its size.
+            return Ok(Accepted::Fault(Fault::FalseRecords));
+        }
         let new = have.checked_sub(batch.start).and_then(|held| Records::new(batch.records).skip(held).ok());
         let Some(records) = new.filter(|records| !records.is_empty() && !is_writing) else {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;

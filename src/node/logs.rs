@@ -9,7 +9,8 @@ use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, ve
 use crate::record::{LENGTH_LEN, MAX_RECORD};
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
-use crate::{Hash, Head, LogId, Records, SignedHead};
+use crate::wire::BYTES_PER_RECORD;
+use crate::{Hash, Head, Instant, LogId, Records, SignedHead};
 
 /// What can be asked about a followed log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,19 +156,24 @@ impl<T: Tables> Node<T> {
         }
         let is_unsynced = self.is_unsynced;
         // A call that fails changes nothing, not even what is known to be durable.
-        self.sign_head(store).inspect_err(|_| self.is_unsynced = is_unsynced)
+        let size = replica.have;
+        self.sign_head(store, size).inspect_err(|_| self.is_unsynced = is_unsynced)
     }
 
-    fn sign_head(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
+    /// Signs a head over the first `size` records of the node's own log.
+    fn sign_head(&mut self, store: &mut dyn Store, size: u64) -> Result<Head, Error> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
         let stored = self.own_stored(store)?;
         let own = self.own;
         let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
-        let root = root_of(store, &own, stored.state.have)?;
-        let head = Head { size: stored.state.have, root };
-        let is_known = self.own_root.is_none_or(|known| known == root);
-        if !is_known || !leads_to(store, &own, stored.state.complete, &head)? {
+        let head = Head { size, root: root_of(store, &own, size)? };
+        let leads_on = match self.own_root {
+            Some(root) => leads_to(store, &own, Some(head), &Head { size: stored.state.have, root })?,
+            None => true,
+        };
+        let signed = stored.state.complete.map(|signed| signed.head);
+        if !leads_on || !leads_to(store, &own, signed, &head)? {
             // Signed, this would be a second history: what the store says now is not what was signed before.
             self.damaged(slot);
             return Err(Error::Damaged);
@@ -177,7 +183,34 @@ impl<T: Tables> Node<T> {
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
         self.commit(store, slot, &commit, None)?;
         self.notes.published = Some(head);
+        self.published_at = self.clock.now;
         Ok(head)
+    }
+
+    /// Whether the next head may be signed, or at what time. Where peers take our log, one of them is to have
+    /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
+    /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
+    pub(super) fn publish_at(&self) -> Instant {
+        let signed = self.replicas.find(&self.own).map_or(0, |own| own.complete.size);
+        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        let held = healthy.filter_map(|peer| peer.acknowledged).max();
+        if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
+    }
+
+    /// How far the next head reaches: over as many records as one push carries to any peer that takes our
+    /// log, so that whoever learns of a head by a push has its records too.
+    fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
+        let Some(own) = self.replicas.find(&self.own) else { return Ok(0) };
+        let (signed, have) = (own.complete.size, own.have);
+        let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
+        let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
+        let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
+        let scratch = &mut self.cache.hashes;
+        while scratch.as_slice().len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
+        let read = store.records(&self.own, signed, have, scratch.as_mut_slice().as_flattened_mut());
+        scratch.clear();
+        // A record that no push carries is fetched by those who can take it.
+        Ok(signed + read?.count.clamp(1, u64::from(message / BYTES_PER_RECORD)))
     }
 
     /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
@@ -197,10 +230,10 @@ impl<T: Tables> Node<T> {
         let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
         let is_due =
             self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
-        if !is_due || self.check_writing().is_err() {
+        if !is_due || self.check_writing().is_err() || self.publish_at() > now {
             return Ok(());
         }
-        match self.publish(store) {
+        match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
                 let own = self.own;
@@ -475,8 +508,8 @@ pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<H
 }
 
 /// Whether a log, as the store has it, leads from the head signed last to this one.
-fn leads_to(store: &mut dyn Store, log: &LogId, signed: Option<SignedHead>, head: &Head) -> Result<bool, StoreError> {
-    let Some(signed) = signed else { return Ok(true) };
+fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Head) -> Result<bool, StoreError> {
+    let Some(before) = before else { return Ok(true) };
     let mut proof = [[0; Hash::LEN]; MAX_PROOF];
     let mut count = 0;
     let emit = |hash: Hash| {
@@ -485,9 +518,9 @@ fn leads_to(store: &mut dyn Store, log: &LogId, signed: Option<SignedHead>, head
             count += 1;
         }
     };
-    prove_consistency(signed.head.size, head.size, |position| store.hash(log, position), emit).map_err(read_error)?;
+    prove_consistency(before.size, head.size, |position| store.hash(log, position), emit).map_err(read_error)?;
     let proof = proof.get(..count).unwrap_or_default();
-    Ok(verify_consistency(signed.head.size, &signed.head.root, head.size, &head.root, proof).is_ok())
+    Ok(verify_consistency(before.size, &before.root, head.size, &head.root, proof).is_ok())
 }
 
 /// A proof cannot be built: the store's failure, or, if the sizes did not fit, its content.

@@ -31,7 +31,7 @@ pub use command::{Command, Fault, Notice, PushOutcome, SyncError, SyncReport};
 pub use config::{Config, Introductions};
 pub use event::Event;
 pub use logs::LogInfo;
-pub use recover::{Answers, Start};
+pub use recover::{Answers, RecoveryInfo, Start};
 pub use replica::Replica;
 pub use request::Outstanding;
 pub use view::View;
@@ -74,6 +74,8 @@ pub struct Node<T: Tables = DefaultTables> {
     next_request: u64,
     next_peer: u32,
     next_round: Instant,
+    /// When the last head was signed.
+    published_at: Instant,
     peers: T::Peers,
     replicas: Replicas<T>,
     views: T::Views,
@@ -188,6 +190,7 @@ impl<T: Tables> Node<T> {
             next_request: 0,
             next_peer: 0,
             next_round: Instant::ZERO,
+            published_at: Instant::ZERO,
             peers: T::Peers::default(),
             replicas,
             views: T::Views::default(),
@@ -395,6 +398,9 @@ impl<T: Tables> Node<T> {
         };
         self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
+        if self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size) {
+            consider(self.publish_at());
+        }
         if self.is_unsynced {
             consider(self.sync_at);
         }

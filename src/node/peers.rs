@@ -35,7 +35,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Says whether the transport itself proves that answers come from this peer (TLS with its key
-    /// pinned, say). Only then is a false answer held against it as a [`Fault`]; otherwise whoever sits
+    /// pinned, say). Only then is a false answer held against it as a [`Fault`](crate::Fault); otherwise whoever sits
     /// between could have made it, and it counts as a failure. What a peer signs is always its own.
     pub fn set_authenticated(&mut self, peer: PeerId, is_authenticated: bool) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
@@ -66,8 +66,8 @@ impl<T: Tables> Node<T> {
     }
 
     /// Asks a peer for its status now, whatever its health and the schedule, and catches up on what it
-    /// has more of. Each log that was behind ends in a [`Notice::Synced`], the whole in a
-    /// [`Notice::SyncEnded`].
+    /// has more of. Each log that was behind ends in a [`Notice::Synced`](crate::Notice::Synced), the whole in a
+    /// [`Notice::SyncEnded`](crate::Notice::SyncEnded).
     pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
         if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {

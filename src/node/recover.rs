@@ -28,6 +28,21 @@ pub enum Answers {
     AtLeast(u16),
 }
 
+/// What a recovering node waits for: that `answered` reaches `needed`, and `have` reaches `signed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RecoveryInfo {
+    /// Records of its own log it has back.
+    pub have: u64,
+    /// Size of the largest head known that its key signed. Where no peer holds the records up to there, the
+    /// log cannot be continued: it would be signing a second history.
+    pub signed: u64,
+    /// Peers that have said what they know of the log.
+    pub answered: usize,
+    /// Peers that must have said so.
+    pub needed: usize,
+}
+
 /// Whether the node may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
@@ -125,6 +140,29 @@ impl<T: Tables> Node<T> {
         matches!(self.mode, Mode::Recovering(_))
     }
 
+    /// What a recovering node waits for; `None` where it is not recovering.
+    pub fn recovery(&self) -> Option<RecoveryInfo> {
+        let Mode::Recovering(recovery) = self.mode else { return None };
+        Some(RecoveryInfo {
+            have: self.replicas.find(&self.own).map_or(0, |own| own.have),
+            signed: recovery.target,
+            answered: self.heard_from(),
+            needed: self.needed(recovery.answers),
+        })
+    }
+
+    /// Peers that have said what they know of our log.
+    fn heard_from(&self) -> usize {
+        self.peers.as_slice().iter().filter(|peer| peer.has_answered).count()
+    }
+
+    fn needed(&self, answers: Answers) -> usize {
+        match answers {
+            Answers::All => self.peers.as_slice().len().max(1),
+            Answers::AtLeast(count) => usize::from(count.max(1)),
+        }
+    }
+
     /// A head of this size is signed by our own key: the log is taken back up to there at least.
     pub(super) fn raise_target(&mut self, size: u64) {
         if let Mode::Recovering(recovery) = &mut self.mode {
@@ -136,14 +174,9 @@ impl<T: Tables> Node<T> {
     pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let Mode::Recovering(recovery) = self.mode else { return Ok(()) };
         let Some(own) = self.replicas.find(&self.own) else { return Ok(()) };
-        let peers = self.peers.as_slice();
-        let answered = peers.iter().filter(|peer| peer.has_answered).count();
-        let needed = match recovery.answers {
-            Answers::All => peers.len().max(1),
-            Answers::AtLeast(count) => usize::from(count.max(1)),
-        };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
-        let is_enough = answered >= needed || cfg!(verisoo_bug = "recovery-without-answers");
+        let is_enough =
+            self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");
         if is_enough && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
             self.settle(store)?;

@@ -35,7 +35,27 @@
 //! pending says what is missing and why.
 //!
 //! That these checks can fail is shown by `tests/planted_bugs.sh`, which builds the crate with one bug after
-//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught.
+//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught:
+//!
+//! | bug | seeds until caught | by |
+//! | --- | --- | --- |
+//! | back-off-never-reset | 1 | `Liveness` |
+//! | deadlines-never-pass | 1 | `Liveness` |
+//! | equal-sizes-taken-for-equal | 70 | `Liveness` |
+//! | evidence-not-relayed | 22 | `Liveness` |
+//! | frozen-log-grows | 145 | `Frozen` |
+//! | head-signature-unchecked | 5 | `Outcome` |
+//! | limit-ignored | 9 | `Bound` |
+//! | one-root-compared | 29 | `Replica` |
+//! | proof-length-unchecked | 185 | `FalseAccusation` |
+//! | pushed-before-durable | 1 | `Durability` |
+//! | quota-unchecked | 13 | `Bound` |
+//! | recovery-without-answers | 3 | `FalseAccusation` |
+//! | sent-taken-for-received | 1 | `Outcome` |
+//! | stale-answer-accepted | 1 | `Nonce` |
+//! | stored-before-proven | 29 | `Replica` |
+//! | word-not-clamped | 3 | `Outcome` |
+//! | writer-blamed-for-relay | 1 | `FalseAccusation` |
 //!
 //! # What is simulated
 //!

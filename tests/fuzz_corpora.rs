@@ -19,22 +19,38 @@ fn corpus(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
 }
 
-#[test]
-fn nothing_is_found_in_the_corpora() {
-    if std::env::var("VERISOO_FUZZ").is_ok_and(|what| what == "seeds") {
-        write_seeds();
-    }
-    for (name, target) in targets::TARGETS {
-        let folder = corpus(name);
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let inputs: BTreeMap<PathBuf, Vec<u8>> =
-            files.map(|file| file.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
-        let bytes: usize = inputs.values().map(Vec::len).sum();
-        assert!(!inputs.is_empty() && bytes < LARGEST, "{name}: {} inputs, {bytes} bytes", inputs.len());
-        for (path, input) in inputs {
-            println!("{}", path.display());
-            target(&input);
+/// A test a target, so that they run side by side.
+macro_rules! nothing_is_found_in_the_corpus_of {
+    ($($target:ident)*) => {
+        mod nothing_is_found_in_the_corpus_of {
+            $(#[test]
+            fn $target() {
+                super::run_corpus(stringify!($target), super::targets::$target);
+            })*
         }
+
+        #[test]
+        fn each_target_has_its_test() {
+            assert_eq!(targets::TARGETS.map(|(name, _)| name), [$(stringify!($target)),*]);
+        }
+    };
+}
+
+nothing_is_found_in_the_corpus_of!(attestation fork_proofs frame frontier node_ops notes pair proofs store);
+
+fn run_corpus(name: &str, target: fn(&[u8])) {
+    if std::env::var("VERISOO_FUZZ").is_ok_and(|what| what == "seeds") {
+        write_seeds(name);
+    }
+    let folder = corpus(name);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let inputs: BTreeMap<PathBuf, Vec<u8>> =
+        files.map(|file| file.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    let bytes: usize = inputs.values().map(Vec::len).sum();
+    assert!(!inputs.is_empty() && bytes < LARGEST, "{name}: {} inputs, {bytes} bytes", inputs.len());
+    for (path, input) in inputs {
+        println!("{}", path.display());
+        target(&input);
     }
 }
 
@@ -56,10 +72,11 @@ fn nothing_is_found_in_inputs_drawn_at_random() {
     }
 }
 
-fn write_seeds() {
-    for (number, (target, seed)) in targets::seeds().into_iter().enumerate() {
-        let folder = corpus(target);
-        std::fs::create_dir_all(&folder).unwrap();
+fn write_seeds(name: &str) {
+    let folder = corpus(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let seeds = targets::seeds().into_iter().filter(|(target, _)| *target == name);
+    for (number, (_, seed)) in seeds.enumerate() {
         std::fs::write(folder.join(format!("seed-{number:03}")), seed).unwrap();
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use verisoo::store::StoreError;
-use verisoo::wire::{Frame, Message, Nonce, Push, Refusal, Request, RequestId, StatusRequest};
+use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, StatusRequest};
 use verisoo::{Event, Instant, LogId, Start};
 
 use super::input::Input;
@@ -25,6 +25,24 @@ pub fn node_ops(data: &[u8]) {
         world.check();
     }
     world.drain(150);
+    tempt(&mut world);
+}
+
+/// The forker goes on, on both of its histories, and pushes: what is frozen stays as it is.
+fn tempt(world: &mut World) {
+    for at in FORKER {
+        let log = world.writers[at].id();
+        world.writers[at].append(&[7]);
+        let writer = &world.writers[at];
+        let (start, end) = (world.node.log(&log).map_or(0, |log| log.have), writer.size());
+        let records = writer.framed(start.min(end), end);
+        let batch = Batch { log, start, head: writer.sign(end), proof: Proof::default(), records: &records };
+        let push = Request::Push(Push { from: log, nonce: Nonce([0; 16]), batch });
+        let bytes = encode_frame(&Frame { id: RequestId::new(0), message: Message::Request(push) });
+        world.ask(&bytes);
+        world.poll();
+        world.check();
+    }
 }
 
 fn step(world: &mut World, input: &mut Input<'_>) {

@@ -57,10 +57,9 @@ fn consistency_of_any_size(input: &mut Input<'_>) {
     let len = consistency_proof_len(old, new);
     assert_eq!(len.is_some(), in_range);
     let wrong = input.below(3);
-    let len = len.unwrap_or(3);
-    let len = [len, len + 1, len.saturating_sub(1)][wrong];
-    let proof: Vec<[u8; 32]> = (0..len).map(|_| input.array()).collect();
+    let mut proof: Vec<[u8; 32]> = (0..len.unwrap_or(3)).map(|_| input.array()).collect();
     let roots = if in_range { roots_of_consistency(old, &claimed, new, &proof) } else { None };
+    relength(&mut proof, wrong);
     let (mut old_root, mut new_root) = roots.unwrap_or((claimed, claimed));
     if old == new {
         new_root = old_root;
@@ -71,6 +70,15 @@ fn consistency_of_any_size(input: &mut Input<'_>) {
         _ => {}
     }
     agree(old, &old_root, new, &new_root, &proof);
+}
+
+/// Makes a proof that was true too long or too short.
+fn relength(proof: &mut Vec<[u8; 32]>, wrong: usize) {
+    match wrong {
+        1 => proof.push([0; 32]),
+        2 => drop(proof.pop()),
+        _ => {}
+    }
 }
 
 /// Both verifiers' answer, which must be the same.
@@ -107,10 +115,10 @@ fn inclusion_of_any_size(input: &mut Input<'_>) {
     let leaf = Hash::from_bytes(input.array());
     let len = inclusion_proof_len(index, size);
     assert_eq!(len.is_some(), index < size && size <= MAX_SIZE);
-    let len = len.unwrap_or(2);
-    let len = [len, len + 1, len.saturating_sub(1)][input.below(3)];
-    let proof: Vec<[u8; 32]> = (0..len).map(|_| input.array()).collect();
+    let wrong = input.below(3);
+    let mut proof: Vec<[u8; 32]> = (0..len.unwrap_or(2)).map(|_| input.array()).collect();
     let root = root_of_inclusion(index, size, &leaf, &proof).unwrap_or(leaf);
+    relength(&mut proof, wrong);
     let root = if input.below(4) == 0 { flip(&root, input.byte().into()) } else { root };
     agree_on_inclusion(index, size, &leaf, &root, &proof);
 }

@@ -6,7 +6,6 @@ use verisoo::head::tlog_proof;
 use verisoo::log::leaf_hash;
 
 use super::cheap::identity;
-use super::input::Input;
 use super::naive::{self, Log};
 use super::pair::frames;
 use super::writer::Writer;
@@ -72,7 +71,7 @@ fn statements() -> Vec<Vec<u8>> {
 #[cfg(test)]
 #[test]
 fn a_corpus_keeps_its_meaning() {
-    let mut input = Input::new(&[5, 200, 64, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut input = super::input::Input::new(&[5, 200, 64, 1, 2, 3, 4, 5, 6, 7, 8]);
     assert_eq!((input.below(3), input.between(10, 20), input.number()), (2, 12, 0x0807_0605_0403_0201));
     assert!(input.is_empty() && input.byte() == 0);
 }

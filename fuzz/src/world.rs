@@ -753,6 +753,9 @@ impl World {
         if self.has_forked() && !forker.is_forked {
             return Some("a fork was not proven");
         }
+        if forker.is_forked && self.told.borrow().len() < self.peers.len() {
+            return Some("the fork's proof was not told to all");
+        }
         if !self.has_forked() && Some(forker.complete.size) < longest {
             return Some("behind the forker, which has not forked yet");
         }

@@ -1,0 +1,234 @@
+//! A full peer on a Cortex-M3 with 64 KB of RAM and no allocator: its own key and log, replicas of what its
+//! peer has, fork detection; a reading of its (simulated) sensor every second, signed and appended.
+//!
+//! It speaks on a serial line, see [`link`], and needs to be told three things when it starts, see
+//! [`Boot`]: something random, who its peer is, and whether its log has ever existed. `docs/device.md` is
+//! the guide.
+#![no_std]
+#![no_main]
+
+mod board;
+mod link;
+
+use core::time::Duration;
+
+use board::Board;
+use cortex_m_rt::entry;
+use link::{Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report, Vital};
+use static_cell::{ConstStaticCell, StaticCell};
+use verisoo::store::FixedStore;
+use verisoo::wire::{Frame, Message};
+use verisoo::{
+    Attestation, Command, Config, Event, Fixed, Identity, Instant, Introductions, Name, Node, PeerId, Start, Vkey,
+};
+use verisoo::{Answers, Ed25519};
+
+/// Who this device is. A product keeps the seed in fuses or in a secure element, one for each device.
+const NAME: &str = "sensor-7.example";
+const SECRET: [u8; 32] = *b"not a secret: this is an example";
+
+/// What a reading says it is.
+const READING: &str = "application/vnd.example.reading+postcard";
+
+/// 4 peers; 8 followed logs and its own; 12 differences and 6 requests at a time; batches of up to 19
+/// records.
+type Tables = Fixed<4, 9, 12, 6, 100>;
+
+/// Of each of 8 logs the newest records in 256 bytes, of its own those in 2 KB; one fork proof of usual
+/// length.
+type Logs = FixedStore<8, 256, 32, 2_048, 64, 1_536>;
+
+/// Room for the largest frame, and behind it for the answer to a push.
+type Line = Receiver<{ MAX_PAYLOAD + OVERHEAD + 320 }>;
+
+static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
+static LOGS: ConstStaticCell<Logs> = ConstStaticCell::new(Logs::new());
+static NODE: StaticCell<Node<Tables>> = StaticCell::new();
+
+#[entry]
+fn main() -> ! {
+    // Both fail only the second time.
+    let (Some(board), Some(line), Some(logs)) = (Board::take(), LINE.try_take(), LOGS.try_take()) else {
+        loop {
+            cortex_m::asm::wfi();
+        }
+    };
+    Device::start(board, line, logs).run()
+}
+
+struct Device {
+    board: Board,
+    line: &'static mut Line,
+    logs: &'static mut Logs,
+    node: &'static mut Node<Tables>,
+    identity: Identity<Ed25519>,
+    peer: PeerId,
+    reading_ms: u32,
+    reading_at: u64,
+    report_at: u64,
+    vital: Vital,
+}
+
+impl Device {
+    /// Says hello until it is told how to start.
+    fn start(mut board: Board, line: &'static mut Line, logs: &'static mut Logs) -> Self {
+        let mut hello_at = 0;
+        loop {
+            let now = board.millis();
+            if now >= hello_at
+                && let Some(identity) = identity()
+            {
+                hello_at = now + 500;
+                report(&mut board, &Report::Hello { name: NAME, key: *identity.vkey().key() });
+            }
+            let Some(byte) = board.read() else { continue };
+            if line.push(byte)
+                && let Some((Channel::Boot, payload, _)) = line.frame()
+                && let Ok(boot) = postcard::from_bytes::<Boot<'_>>(payload)
+                && let Some((node, peer)) = begin(&boot, now, logs)
+            {
+                let (identity, reading_ms) = (node.1, boot.reading_ms.max(1));
+                let (vital, node) = (Vital::default(), node.0);
+                return Self { board, line, logs, node, identity, peer, reading_ms, reading_at: now, report_at: now, vital };
+            }
+        }
+    }
+
+    fn run(mut self) -> ! {
+        loop {
+            self.receive();
+            let now = self.board.millis();
+            if now >= self.reading_at {
+                self.reading_at = now + u64::from(self.reading_ms);
+                self.take_reading(now);
+            }
+            if now >= self.report_at {
+                self.report_at = now + 1_000;
+                self.report(now);
+            }
+            // What is sent is written where frames are received, so that there is one buffer and not two.
+            if !self.line.is_receiving() {
+                self.poll(now);
+            }
+        }
+    }
+
+    /// Reads what has come, up to the end of a frame, and handles that.
+    fn receive(&mut self) {
+        while let Some(byte) = self.board.read() {
+            if self.line.push(byte) {
+                return self.frame();
+            }
+        }
+    }
+
+    fn frame(&mut self) {
+        let now = instant(self.board.millis());
+        let Some((Channel::Protocol, payload, rest)) = self.line.frame() else { return };
+        let Ok(Frame { id, message }) = Frame::decode(payload) else { return };
+        match message {
+            Message::Request(request) => {
+                if let Some(answer) = self.node.respond(now, self.logs, id, &request, rest) {
+                    link::send(Channel::Protocol, answer, |bytes| self.board.write(bytes));
+                }
+            }
+            Message::Response(response) => {
+                // The store is never busy and has no errors to report; what it has no room for is a notice.
+                let _ = self.node.handle(now, self.logs, Event::answer(self.peer, id, response));
+            }
+        }
+    }
+
+    fn poll(&mut self, now: u64) {
+        let Some(command) = self.node.poll(instant(now), self.logs) else { return };
+        if let Command::Notify(_) = command {
+            return;
+        }
+        let scratch = self.line.scratch();
+        let limit = scratch.len().min(MAX_PAYLOAD);
+        if let Some(buf) = scratch.get_mut(..limit)
+            && let Ok(Some(bytes)) = self.node.encode(self.logs, &command, buf)
+        {
+            link::send(Channel::Protocol, bytes, |bytes| self.board.write(bytes));
+        }
+    }
+
+    /// A reading, signed as a statement of its own and appended to the log. Where peers have not
+    /// acknowledged enough for something older to be dropped, the next reading has to do.
+    fn take_reading(&mut self, now: u64) {
+        let mut payload = [0; 16];
+        let mut scratch = [0; 128];
+        let mut record = [0; 160];
+        let reading = (now, simulated(now));
+        let appended = postcard::to_slice(&reading, &mut payload).ok().and_then(|payload| {
+            let signed = Attestation::sign_with(&self.identity, READING, payload, &mut scratch).ok()?;
+            let len = signed.encode(&mut record).ok()?;
+            self.node.append(self.logs, record.get(..len)?).ok()
+        });
+        match appended {
+            Some(index) => self.vital.appended = index + 1,
+            None => self.vital.put_off = self.vital.put_off.saturating_add(1),
+        }
+    }
+
+    fn report(&mut self, now: u64) {
+        let (stack_peak, stack_room) = board::stack();
+        self.vital = Vital {
+            uptime_ms: now,
+            acknowledged: self.node.peers().filter_map(|peer| peer.acknowledged).max().unwrap_or(0),
+            is_waiting: self.node.check_writing().is_err(),
+            bad_frames: self.line.bad_frames,
+            stack_peak,
+            stack_room,
+            ..self.vital
+        };
+        report(&mut self.board, &Report::Vital(self.vital));
+        for log in self.node.logs() {
+            let (size, is_forked) = (log.complete.size, log.is_forked);
+            report(&mut self.board, &Report::Log { log: *log.log.as_bytes(), size, is_forked });
+        }
+    }
+}
+
+fn identity() -> Option<Identity<Ed25519>> {
+    Identity::from_seed(NAME, &SECRET).ok()
+}
+
+/// The node, as it is told to start.
+fn begin(boot: &Boot<'_>, now: u64, logs: &mut Logs) -> Option<((&'static mut Node<Tables>, Identity<Ed25519>), PeerId)> {
+    let vkey = Vkey::new(Name::new(boot.peer_name).ok()?, boot.peer_key).ok()?;
+    let mut config = Config::default();
+    config.interval = Duration::from_millis(u64::from(boot.interval_ms));
+    config.timeout = Duration::from_secs(1);
+    config.max_message = 4_608;
+    config.window = 1;
+    // Of introduced logs no more is kept than of others: the store bounds their bytes.
+    config.introductions = Introductions::Accept { logs: 6, bytes: u64::MAX };
+    let now = instant(now);
+    let node = if boot.recover {
+        let start = Start::Recover(Answers::AtLeast(1));
+        Node::open(identity()?, config, boot.entropy, now, logs, start).ok()?
+    } else {
+        Node::new(identity()?, config, boot.entropy, now)
+    };
+    let node = NODE.init(node);
+    let peer = node.add_peer(logs, vkey).ok()?;
+    Some(((node, identity()?), peer))
+}
+
+fn instant(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// Thousandths of a degree: a slow wave.
+fn simulated(now: u64) -> u32 {
+    let phase = u32::try_from(now / 100 % 2_000).unwrap_or(0);
+    20_000 + phase.min(2_000 - phase)
+}
+
+fn report(board: &mut Board, report: &Report<'_>) {
+    let mut buf = [0; 128];
+    if let Ok(bytes) = postcard::to_slice(report, &mut buf) {
+        link::send(Channel::Report, bytes, |bytes| board.write(bytes));
+    }
+}

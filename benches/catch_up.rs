@@ -5,7 +5,7 @@
 //! frame, judge the batch, append it to a store in memory that grows as it fills. The bare hashing writes
 //! its hashes to memory that has been touched before, so the comparison favours it.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(missing_docs, clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant as Clock};

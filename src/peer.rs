@@ -102,6 +102,8 @@ pub struct Peer<S: Scheme> {
     /// Not asked before this moment, unless it is healthy.
     pub(crate) retry_at: Instant,
     failures: [u8; 3],
+    /// When a failure was last counted.
+    failed_at: Instant,
     /// Pauses taken since it was last healthy.
     pauses: u8,
     /// Times the deadline has doubled and the batch halved.
@@ -164,6 +166,7 @@ impl<S: Scheme> Peer<S> {
             health: Health::Healthy,
             retry_at: Instant::ZERO,
             failures: [0; 3],
+            failed_at: Instant::ZERO,
             pauses: 0,
             slowness: 0,
             max_message: MIN_MESSAGE,
@@ -219,8 +222,13 @@ impl<S: Scheme> Peer<S> {
         }
     }
 
-    /// A request of this kind failed.
-    pub(crate) fn failed(&mut self, kind: Kind, now: Instant, config: &Config, rng: &mut Rng) {
+    /// A request of this kind, made at `asked_at`, failed. One made before the last failure says nothing
+    /// new: a connection that breaks takes all that was under way with it, and is one failure.
+    pub(crate) fn failed(&mut self, kind: Kind, asked_at: Instant, now: Instant, config: &Config, rng: &mut Rng) {
+        if asked_at < self.failed_at {
+            return;
+        }
+        self.failed_at = now;
         let failures = self.count(kind, |failures| failures.saturating_add(1));
         match self.health {
             Health::Healthy if failures >= FAILURES => {
@@ -228,8 +236,9 @@ impl<S: Scheme> Peer<S> {
                 self.notes.health = true;
                 self.pause(now, config, rng);
             }
-            Health::Healthy => {}
-            Health::Unhealthy | Health::AtFault(_) => self.pause(now, config, rng),
+            Health::Unhealthy => self.pause(now, config, rng),
+            // A fault's pause is longer than any: what else fails meanwhile must not shorten it.
+            Health::Healthy | Health::AtFault(_) => {}
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// It holds more records than are ever asked for at once.
+    Excess,
     /// Its introducer's quota of bytes has no room for it.
     OverQuota,
     /// It showed that the log has forked, and the log is frozen.
@@ -60,16 +62,11 @@ impl<T: Tables> Node<T> {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             return Ok(if observed == Observed::Forked { Accepted::Forked } else { Accepted::Nothing });
         };
-        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, records.as_bytes().len() as u64)) {
-            self.quota_full(stored.origin);
-            self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
-            return Ok(Accepted::OverQuota);
-        }
         let mut hashes = core::mem::take(&mut self.cache.hashes);
         let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, &mut hashes, from);
         hashes.clear();
         self.cache.hashes = hashes;
-        if matches!(result, Ok(Accepted::Undecided)) {
+        if matches!(result, Ok(Accepted::Undecided | Accepted::OverQuota)) {
             // Its head is signed all the same, and evidence.
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             if observed == Observed::Forked {
@@ -117,6 +114,12 @@ impl<T: Tables> Node<T> {
         if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err() {
             return Ok(Accepted::Undecided);
         }
+        // Only now: records that are false take up nobody's quota.
+        let len = records.as_bytes().len() as u64;
+        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, len)) {
+            self.quota_full(stored.origin);
+            return Ok(Accepted::OverQuota);
+        }
         let (state, contradiction) = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
         let commit = Commit { start: stored.state.have, records, hashes: hashes.as_slice(), state, proof };
@@ -154,7 +157,7 @@ impl<T: Tables> Node<T> {
             let adds = 1 + frontier.size().trailing_ones() as usize;
             if frontier.size() - have >= most || hashes.as_slice().len() + adds > room {
                 // More than this node ever asks for.
-                return Ok(Err(Accepted::Nothing));
+                return Ok(Err(Accepted::Excess));
             }
             let pushed = frontier.push(leaf_hash(record), |hash| {
                 // There is room: it was checked above.

@@ -235,6 +235,8 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let is_ours = match root_of(store, &log, size) {
+            // Not held: dropped since, or asked about on the word of a peer that knows no better.
+            _ if size > stored.state.have => None,
             Err(StoreError::Dropped { .. }) => None,
             root => Some(root? == answer.root),
         };

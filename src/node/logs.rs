@@ -196,8 +196,10 @@ impl<T: Tables> Node<T> {
         replica.set_state(&commit.state);
         replica.bytes += bytes;
         replica.progress_at = self.clock.now;
+        self.may_stall |= replica.unproven.size > 0;
         if !commit.records.is_empty() {
             replica.is_stalled = false;
+            replica.is_too_long = false;
         }
         let (origin, has_new_head) = (replica.origin, replica.complete != before);
         if has_new_head {

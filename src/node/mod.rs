@@ -83,6 +83,8 @@ pub struct Node<T: Tables = DefaultTables> {
     store_retry_at: Instant,
     /// Something was written that is not known to be durable.
     is_unsynced: bool,
+    /// There may be a log with a head ahead that nothing leads to, and nobody has been told.
+    may_stall: bool,
     /// Where the search for the next difference to work on begins.
     next_view: usize,
     cache: Cache<T>,
@@ -175,6 +177,7 @@ impl<T: Tables> Node<T> {
             is_paused: false,
             store_retry_at: Instant::ZERO,
             is_unsynced: false,
+            may_stall: true,
             next_view: 0,
             cache: Cache { hashes: T::Hashes::default(), digest: None, root: None, idle_until: None },
         }
@@ -312,9 +315,12 @@ impl<T: Tables> Node<T> {
             Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
             Event::PushAccepted { peer, request, word } => self.on_push_word(store, peer, request, &word),
             Event::ForkAccepted { peer, request } => {
-                if let Some((at, asked)) = self.outstanding(peer, request)
-                    && matches!(asked, Asked::PushFork { .. })
-                {
+                if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
+                    // Its next status will say so under its signature; until then there is nothing to push.
+                    let until = self.clock.now + self.config.interval;
+                    if let Some(view) = self.views.of_mut(&log, peer) {
+                        view.retry_at = until;
+                    }
                     self.answered(at, Kind::Push);
                 }
                 Ok(())
@@ -536,8 +542,9 @@ impl<T: Tables> Node<T> {
             return None;
         }
         let id = RequestId::new(self.next_request);
-        let deadline = self.clock.now + self.peer_ref(peer)?.timeout(&self.config);
-        self.requests.push(Outstanding { id, peer, deadline, asked }).ok()?;
+        let asked_at = self.clock.now;
+        let deadline = asked_at + self.peer_ref(peer)?.timeout(&self.config);
+        self.requests.push(Outstanding { id, peer, asked_at, deadline, asked }).ok()?;
         self.next_request += 1;
         Some(id)
     }
@@ -574,7 +581,7 @@ impl<T: Tables> Node<T> {
         if let Some(at) = self.peer_index(request.peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
-            peer.failed(request.asked.kind(), now, &config, &mut self.rng);
+            peer.failed(request.asked.kind(), request.asked_at, now, &config, &mut self.rng);
         }
         self.request_failed(&request, error);
     }
@@ -587,13 +594,18 @@ impl<T: Tables> Node<T> {
             return self.fail(at, SyncError::Failed);
         }
         let request = self.requests.remove(at);
+        self.accuse(peer, fault);
+        self.request_failed(&request, SyncError::AtFault);
+    }
+
+    /// A peer did, under its own signature, what no correct peer does.
+    fn accuse(&mut self, peer: PeerId, fault: PeerFault) {
         let (now, config) = (self.clock.now, self.config.clone());
         if let Some(at) = self.peer_index(peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
             peer.set_aside(fault, now, &config, &mut self.rng);
         }
-        self.request_failed(&request, SyncError::AtFault);
     }
 
     /// What a failed request means for what it was about.

@@ -12,6 +12,9 @@ use crate::tables::{List, Tables};
 use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
 use crate::{Head, Instant, LogId};
 
+/// Attempts at finding a difference that can be forgotten.
+const DRAWS: u32 = 8;
+
 impl<T: Tables> Node<T> {
     /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
     /// changed again before the peer was told is told once.
@@ -228,12 +231,36 @@ impl<T: Tables> Node<T> {
                 true
             }
             Err(_) if heard.due(self.replicas.find(&entry.log)) == Due::Nothing => true,
-            Err(_) if self.views.as_slice().len() >= self.view_limit() => false,
-            Err(at) => {
+            Err(_) => {
+                let has_room = self.views.as_slice().len() < self.view_limit() || self.make_room(peer);
+                let Err(at) = self.views.find(&entry.log, peer) else { return false };
                 mark(&mut heard);
-                self.views.insert(at, heard).is_ok()
+                has_room && self.views.insert(at, heard).is_ok()
             }
         }
+    }
+
+    /// Forgets a difference with another peer, if one can be found that has more of them than this one: a
+    /// peer whose claims fill the table must not keep the others from being heard.
+    fn make_room(&mut self, peer: PeerId) -> bool {
+        let of_peer = |node: &Self, peer| node.views.as_slice().iter().filter(|view| view.peer == peer).count();
+        let own = of_peer(self, peer);
+        // Drawn from all: whoever has most of the table is likeliest to be met.
+        for _ in 0..DRAWS {
+            let at = self.rng.below(self.views.as_slice().len());
+            let Some(other) = self.views.as_slice().get(at).filter(|view| view.sync.is_none()) else { continue };
+            let other = other.peer;
+            if of_peer(self, other) > own + 1 {
+                self.views.remove(at);
+                if let Some(other) = self.peer_mut(other) {
+                    // What was forgotten is to be heard again.
+                    other.compared = None;
+                    other.walk.iter_mut().for_each(|walk| walk.is_partial = true);
+                }
+                return true;
+            }
+        }
+        false
     }
 
     pub(super) fn push_ended(&mut self, peer: PeerId, log: LogId, outcome: PushOutcome) {

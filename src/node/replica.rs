@@ -36,7 +36,7 @@ pub struct Replica {
     pub(crate) is_forked: bool,
     /// The store's content does not fit its heads.
     pub(crate) is_damaged: bool,
-    /// The next record does not fit `max_message`.
+    /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
     notes: u8,

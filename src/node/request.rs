@@ -9,6 +9,7 @@ use crate::{Instant, LogId};
 pub struct Outstanding {
     pub(crate) id: RequestId,
     pub(crate) peer: PeerId,
+    pub(crate) asked_at: Instant,
     pub(crate) deadline: Instant,
     pub(crate) asked: Asked,
 }

@@ -1,6 +1,7 @@
 //! Rounds: whom to ask for a status and when, and what a status says.
 
 use super::evidence::Observed;
+use super::replica::Replica;
 use super::request::Asked;
 use super::view::{SyncProgress, View, ViewTable};
 use super::{Command, Fault, Node, SyncError};
@@ -22,6 +23,7 @@ impl<T: Tables> Node<T> {
         let now = self.clock.now;
         // A full quota is told once a round at most.
         self.peers.as_mut_slice().iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
         Ok(())
@@ -186,8 +188,9 @@ impl<T: Tables> Node<T> {
         let mut is_heard = true;
         if let Some(unproven) = entry.unproven {
             match self.observe(store, slot, unproven) {
-                Ok(Observed::NotSigned | Observed::Consistent | Observed::Forked) => {}
-                Ok(Observed::Ahead) => self.check_stall(slot),
+                Ok(Observed::Consistent | Observed::Ahead | Observed::Forked) => {}
+                // The peer has signed that its log signed this.
+                Ok(Observed::NotSigned) => self.accuse(peer, Fault::HeadSignature),
                 // It is in the next status again.
                 Err(_) => is_heard = false,
             }
@@ -239,13 +242,27 @@ impl<T: Tables> Node<T> {
         is_heard
     }
 
-    /// A head is ahead that nobody leads to: said once, after three intervals without progress.
-    fn check_stall(&mut self, slot: u32) {
-        let Some(replica) = self.replicas.get(slot) else { return };
+    /// Heads that are ahead and that nobody leads to: said once, after three intervals without progress.
+    fn check_stalls(&mut self) {
+        if !core::mem::take(&mut self.may_stall) {
+            return;
+        }
         let patience = self.config.interval.saturating_mul(3);
-        if replica.unproven.size > 0 && self.clock.now - replica.progress_at > patience {
-            let log = replica.id;
-            self.stalled(&log);
+        let (now, is_writing) = (self.clock.now, !self.is_recovering());
+        let is_waiting = |replica: &&Replica| {
+            let is_settled = replica.is_forked || replica.is_damaged || replica.is_stalled;
+            replica.unproven.size > 0 && !is_settled && !(replica.is_own() && is_writing)
+        };
+        let mut after = None;
+        loop {
+            let next = self.replicas.iter_after(after.as_ref()).find(is_waiting);
+            let Some((log, since)) = next.map(|replica| (replica.id, replica.progress_at)) else { return };
+            if now - since > patience {
+                self.stalled(&log);
+            } else {
+                self.may_stall = true;
+            }
+            after = Some(log);
         }
     }
 

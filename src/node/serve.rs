@@ -93,7 +93,8 @@ impl<T: Tables> Node<T> {
     /// A log that is followed and not damaged.
     fn served(&self, log: &LogId) -> Result<&Replica, Refusal> {
         let replica = self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        if replica.is_damaged { Err(Refusal::Busy) } else { Ok(replica) }
+        // (Not busy: asking again would bring nothing, and other logs are served.)
+        if replica.is_damaged { Err(Refusal::NotHeld) } else { Ok(replica) }
     }
 
     fn answer_status(
@@ -302,7 +303,7 @@ impl<T: Tables> Node<T> {
         self.cache.idle_until = None;
         let is_ahead =
             self.replicas.get(slot).is_some_and(|replica| replica.unproven.size > 0 && replica.unproven != before);
-        if is_ahead || accepted == Accepted::Undecided {
+        if is_ahead {
             self.hint(&push.from);
         }
         if matches!(accepted, Accepted::Undecided | Accepted::Fault(_)) {
@@ -351,7 +352,7 @@ fn encode(id: RequestId, response: Response<'_>, buf: &mut [u8]) -> Result<usize
 fn refusal_of(error: StoreError) -> Refusal {
     match error {
         StoreError::Dropped { first } => Refusal::Dropped { first },
-        StoreError::UnknownLog => Refusal::NotHeld,
+        StoreError::UnknownLog | StoreError::Damaged | StoreError::Mismatch => Refusal::NotHeld,
         _ => Refusal::Busy,
     }
 }

@@ -150,6 +150,9 @@ impl<T: Tables> Node<T> {
                 start = start.max(asked.saturating_add(count));
             }
         }
+        if outstanding > 0 && view.is_gapped {
+            return None;
+        }
         let is_next = outstanding > 0 || self.is_best_source(view);
         if outstanding >= self.config.window || start >= view.have || !is_next {
             return None;
@@ -162,11 +165,7 @@ impl<T: Tables> Node<T> {
 
     fn wants_records(&self, replica: &Replica) -> bool {
         let is_writing = replica.is_own() && !self.is_recovering();
-        !replica.is_forked
-            && !replica.is_damaged
-            && !replica.is_too_long
-            && !is_writing
-            && self.has_room_for(replica, 1)
+        !replica.is_forked && !replica.is_damaged && !is_writing && self.has_room_for(replica, 1)
     }
 
     /// Whether no other peer that has the next record should be asked first: one that failed less, or
@@ -214,18 +213,26 @@ impl<T: Tables> Node<T> {
             return Ok(());
         }
         let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
+        let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
         match self.accept(store, slot, batch, Some(peer)) {
             Ok(Accepted::Appended(count)) => {
                 if let Some(view) = self.views.of_mut(&log, peer) {
                     view.failures = 0;
+                    view.is_gapped = false;
                     if let Some(sync) = &mut view.sync {
                         sync.received += count;
                     }
                 }
                 self.answered(at, Kind::Fetch);
             }
-            Ok(Accepted::Nothing | Accepted::Forked) if !batch.records.is_empty() => self.answered(at, Kind::Fetch),
-            Ok(Accepted::Nothing | Accepted::Forked) => self.fail(at, SyncError::Failed),
+            Ok(Accepted::Forked) => self.answered(at, Kind::Fetch),
+            Ok(Accepted::Nothing) if !batch.records.is_empty() => {
+                if let Some(view) = self.views.of_mut(&log, peer) {
+                    view.is_gapped |= start > have;
+                }
+                self.answered(at, Kind::Fetch);
+            }
+            Ok(Accepted::Nothing | Accepted::Excess) => self.fail(at, SyncError::Failed),
             Ok(Accepted::OverQuota) => {
                 // Asking again now would bring the same.
                 let until = self.clock.now + self.config.interval;
@@ -249,20 +256,18 @@ impl<T: Tables> Node<T> {
     }
 
     /// A batch that does not verify: its records may be of another branch of the log. What the peer's root
-    /// is where the batch began tells whether the log has forked or the peer answered falsely.
+    /// is at what is held tells whether the log has forked or the peer answered falsely.
     fn dispute(&mut self, at: usize, log: &LogId, peer: PeerId) {
         let have = self.replicas.find(log).map_or(0, |replica| replica.have);
-        let Some(Asked::Records { start, .. }) = self.requests.as_slice().get(at).map(|request| request.asked) else {
-            return;
-        };
-        let size = start.min(have);
-        if size == 0 {
+        // Not where the batch began: what of it was held already was not looked at, and what is held may have
+        // come from somebody else while the batch was on its way.
+        if have == 0 {
             // There is nothing before the first record that could differ.
             return self.fault(at, Fault::FalseRecords, false);
         }
         self.requests.remove(at);
         if let Some(view) = self.views.of_mut(log, peer) {
-            view.disputed = size;
+            view.disputed = have;
             view.sent_batch = true;
         }
     }
@@ -321,7 +326,12 @@ impl<T: Tables> Node<T> {
         }
         let Some(log) = asked.log() else { return self.fail(at, SyncError::Failed) };
         if let (Refusal::TooLong { index }, Asked::Records { start, .. }) = (refusal, asked) {
-            self.too_long(peer, &log, index == start);
+            let is_largest =
+                self.peer_ref(peer).is_some_and(|peer| peer.answer_limit(&self.config) == self.config.max_message);
+            let is_next = index == start && self.replicas.find(&log).is_some_and(|replica| replica.have == start);
+            if is_largest && is_next {
+                self.too_long(peer, &log);
+            }
         }
         match asked {
             Asked::Push { .. } | Asked::PushFork { .. } => self.push_ended(peer, log, PushOutcome::Refused),
@@ -331,23 +341,22 @@ impl<T: Tables> Node<T> {
         self.answered(at, asked.kind());
     }
 
-    /// The next record does not fit the answer asked for. Where that was the largest this node takes, its
-    /// copy of the log ends there.
-    fn too_long(&mut self, peer: PeerId, log: &LogId, is_first: bool) {
-        let Some(limit) = self.peer_ref(peer).map(|peer| peer.answer_limit(&self.config)) else { return };
+    /// The next record does not fit the answer asked for, which was the largest this node takes: so says one
+    /// peer. Where all say it that have the record, this copy of the log ends there. A peer that says it
+    /// falsely must not end it for the others.
+    fn too_long(&mut self, peer: PeerId, log: &LogId) {
         let Some(slot) = self.replicas.slot(log) else { return };
-        let is_next = self.requests.as_slice().iter().any(|request| {
-            matches!(request.asked, Asked::Records { log: asked, start, .. }
-                if asked == *log && self.replicas.get(slot).is_some_and(|replica| replica.have == start))
-        });
-        if is_first && is_next && limit == self.config.max_message {
-            if let Some(replica) = self.replicas.get_mut(slot) {
-                replica.is_too_long = true;
-            }
+        let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
+        if let Some(view) = self.views.of_mut(log, peer) {
+            view.too_long = Some(have);
+            view.end_sync(Some(SyncError::RecordTooLong));
+        }
+        let mut sources = self.views.of_log(log).iter().filter(|view| view.have > have);
+        if sources.all(|view| view.too_long == Some(have))
+            && let Some(replica) = self.replicas.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_too_long, true)
+        {
             self.replicas.note(slot, Note::TooLong);
-            if let Some(view) = self.views.of_mut(log, peer) {
-                view.end_sync(Some(SyncError::RecordTooLong));
-            }
         }
     }
 

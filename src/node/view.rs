@@ -29,6 +29,11 @@ pub struct View {
     pub(crate) is_owed: bool,
     /// Records it held when its status last showed it behind.
     pub(crate) was_behind: Option<u64>,
+    /// An answer came before the one that goes before it: until records follow on what is held again, one
+    /// range is asked for at a time, or the same ranges would be asked for and dropped over and over.
+    pub(crate) is_gapped: bool,
+    /// Records held when it said that the next is too long to be sent here.
+    pub(crate) too_long: Option<u64>,
     /// It was in the listing that is being compared.
     pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
@@ -85,6 +90,8 @@ impl View {
             sent_batch: false,
             is_owed: false,
             was_behind: None,
+            is_gapped: false,
+            too_long: None,
             is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,
@@ -126,7 +133,8 @@ impl View {
         if self.have > replica.have {
             return Due::Fetch;
         }
-        if self.complete.size > replica.complete.size {
+        // (A size beyond the records claimed with it is nobody's complete head.)
+        if self.complete.size > replica.complete.size && self.complete.size <= replica.have {
             // All its records are here, its signature is not.
             return Due::Proof(self.complete.size);
         }

@@ -67,6 +67,10 @@ macro_rules! suite {
                 super::one_fork_proof_is_kept(<$store>::default());
             }
             #[test]
+            fn a_shortened_log_goes_on_from_where_it_ends() {
+                super::a_shortened_log_goes_on_from_where_it_ends(<$store>::default());
+            }
+            #[test]
             fn a_call_that_fails_changes_nothing() {
                 super::a_call_that_fails_changes_nothing(<$store>::default());
             }
@@ -183,6 +187,39 @@ fn one_fork_proof_is_kept(mut store: impl Store) {
     }
 }
 
+fn a_shortened_log_goes_on_from_where_it_ends(mut store: impl Subject) {
+    // From every size to every smaller one, also across what an index of records skips.
+    for have in 0..=20 {
+        for size in 0..=have {
+            store.remove(&id(1)).unwrap();
+            create(&mut store, 1, Origin::Own);
+            let mut model = Model::new(Origin::Own);
+            let commit = |store: &mut dyn Store, model: &mut Model, lens: &[usize], proof| {
+                let mut step = Batch::new(model, lens, proof);
+                step.state.unproven = Some(head(30));
+                store.commit(&id(1), &step.commit()).unwrap();
+                model.apply(step, 0);
+            };
+            let lens = |from: usize, to: usize| (from..to).map(|at| at % 5).collect::<Vec<_>>();
+            commit(&mut store, &mut model, &lens(0, have), 2);
+            store.truncate(&id(1), size as u64).unwrap();
+            model.truncate(size as u64);
+            check_log(&mut store, id(1), &model);
+
+            // As if what was taken back had never been, and what is written instead is another history.
+            let mut never = store.clone();
+            never.remove(&id(1)).unwrap();
+            create(&mut never, 1, Origin::Own);
+            let mut other = Model::new(Origin::Own);
+            commit(&mut never, &mut other, &lens(0, size), 0);
+            assert_eq!(store, never, "{have} to {size}");
+            commit(&mut store, &mut model, &[7; 18], 1);
+            check_log(&mut store, id(1), &model);
+            check_proofs(&mut store, id(1), &model);
+        }
+    }
+}
+
 fn a_call_that_fails_changes_nothing(mut store: impl Subject) {
     create(&mut store, 1, Origin::Own);
     create(&mut store, 2, Origin::Peer);
@@ -206,6 +243,10 @@ fn a_call_that_fails_changes_nothing(mut store: impl Subject) {
     let beyond = Position::new(1, 1).unwrap();
     fails(StoreError::Mismatch, &|store| store.hash(&id(1), beyond).map(drop));
 
+    fails(StoreError::Mismatch, &|store| store.truncate(&id(1), 4));
+    fails(StoreError::Mismatch, &|store| store.truncate(&id(1), u64::MAX));
+    fails(StoreError::Mismatch, &|store| store.truncate(&id(2), 1));
+
     for wrong in Wrong::ALL {
         let mut step = Batch::new(&model, &[7, 8], 1);
         step.spoil(wrong);
@@ -214,6 +255,7 @@ fn a_call_that_fails_changes_nothing(mut store: impl Subject) {
 
     let step = Batch::new(&model, &[], 0);
     let unknown = [
+        store.truncate(&id(9), 0),
         store.set_origin(&id(9), Origin::Peer),
         store.commit(&id(9), &step.commit()),
         store.records(&id(9), 0, 0, &mut []).map(drop),
@@ -222,9 +264,57 @@ fn a_call_that_fails_changes_nothing(mut store: impl Subject) {
         store.put_fork(&id(9), b"").map(drop),
         store.fork(&id(9), &mut []).map(drop),
     ];
-    assert_eq!(unknown, [Err(StoreError::UnknownLog); 7]);
+    assert_eq!(unknown, [Err(StoreError::UnknownLog); 8]);
     assert_eq!(store.log(&id(9)), Ok(None));
     assert_eq!((store.remove(&id(9)), store.acknowledged(&id(9), 1)), (Ok(()), Ok(())));
+}
+
+#[test]
+fn only_what_no_signed_head_covers_is_taken_back() {
+    #[cfg(feature = "alloc")]
+    check_that_signed_records_stay(MemoryStore::new());
+    check_that_signed_records_stay(Large::new());
+}
+
+fn check_that_signed_records_stay(mut store: impl Subject) {
+    create(&mut store, 1, Origin::Own);
+    let mut model = Model::new(Origin::Own);
+    let mut step = Batch::new(&model, &[1, 2, 3], 0);
+    step.state.complete = Some(head(3));
+    store.commit(&id(1), &step.commit()).unwrap();
+    model.apply(step, 0);
+    let mut step = Batch::new(&model, &[4, 5], 3);
+    step.state.covering = Some(head(9));
+    store.commit(&id(1), &step.commit()).unwrap();
+    model.apply(step, 0);
+
+    let before = store.clone();
+    for size in [0, 2, 3, 4, 5] {
+        assert_eq!(store.truncate(&id(1), size), Err(StoreError::Mismatch), "{size}");
+        assert_eq!(store, before);
+    }
+    let mut step = Batch::new(&model, &[], 0);
+    step.state.covering = None;
+    store.commit(&id(1), &step.commit()).unwrap();
+    model.apply(step, 0);
+    assert_eq!(store.truncate(&id(1), 2), Err(StoreError::Mismatch));
+    store.truncate(&id(1), 3).unwrap();
+    model.truncate(3);
+    check_log(&mut store, id(1), &model);
+    assert_eq!(store.log(&id(1)).unwrap().unwrap().state.complete, Some(head(3)));
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn what_is_taken_back_no_longer_counts() {
+    let mut store = MemoryStore::new();
+    create(&mut store, 1, Origin::Own);
+    let model = Model::new(Origin::Own);
+    // 4 × 12 of records, 7 hashes, 2 in the proof; then 3 × 12 and 4.
+    store.commit(&id(1), &Batch::new(&model, &[10; 4], 2).commit()).unwrap();
+    assert_eq!(store.bytes(), 1_024 + 48 + 9 * 32);
+    store.truncate(&id(1), 3).unwrap();
+    assert_eq!(store.bytes(), 1_024 + 36 + 4 * 32);
 }
 
 #[cfg(feature = "alloc")]

@@ -51,6 +51,18 @@ impl Model {
         })
     }
 
+    /// Only what no signed head covers, and what is held, can be taken back.
+    pub fn may_truncate(&self, size: u64) -> bool {
+        let signed = self.state.complete.map_or(0, |complete| complete.head.size);
+        (self.first.max(signed)..=self.have()).contains(&size) && self.state.covering.is_none()
+    }
+
+    pub fn truncate(&mut self, size: u64) {
+        self.records.truncate(size as usize);
+        self.state.have = size;
+        self.proof.clear();
+    }
+
     pub fn apply(&mut self, batch: Batch, first: u64) {
         self.records.extend(batch.records);
         self.first = first;

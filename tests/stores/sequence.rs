@@ -8,7 +8,7 @@ use verisoo::LogId;
 use verisoo::store::{Origin, StoreError};
 
 use crate::Subject;
-use crate::model::{Batch, Model, Wrong, check_log, check_proofs, id, name};
+use crate::model::{Batch, Model, Wrong, check_log, check_proofs, head, id, name};
 
 /// One step of a random sequence.
 #[derive(Clone, Debug)]
@@ -16,9 +16,28 @@ pub enum Step {
     Create(u8, Origin),
     SetOrigin(u8, Origin),
     Remove(u8),
-    Commit { log: u8, lens: Vec<usize>, proof: usize, wrong: Option<Wrong> },
+    Commit {
+        log: u8,
+        lens: Vec<usize>,
+        proof: usize,
+        signed: Signed,
+        wrong: Option<Wrong>,
+    },
+    /// To `back` records less than it has, or to one more.
+    Truncate {
+        log: u8,
+        back: Option<u64>,
+    },
     Fork(u8, usize),
     Acknowledged(u8, u64),
+}
+
+/// Which head a commit sets.
+#[derive(Clone, Copy, Debug)]
+pub enum Signed {
+    None,
+    Complete,
+    Covering,
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
@@ -33,12 +52,15 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => proptest::collection::vec(0_usize..2, 10..14),
     ];
     let wrong = prop_oneof![9 => Just(None), 1 => proptest::sample::select(Wrong::ALL.to_vec()).prop_map(Some)];
-    let commit = (1_u8..=3, lens, 0_usize..6, wrong);
+    let signed = prop_oneof![8 => Just(Signed::None), 2 => Just(Signed::Complete), 1 => Just(Signed::Covering)];
+    let commit = (1_u8..=3, lens, 0_usize..6, signed, wrong);
+    let back = prop_oneof![8 => (0_u64..8).prop_map(Some), 1 => Just(None)];
     prop_oneof![
         4 => (log(), origin()).prop_map(|(log, origin)| Step::Create(log, origin)),
         1 => (log(), origin()).prop_map(|(log, origin)| Step::SetOrigin(log, origin)),
         1 => (3_u8..=5).prop_map(Step::Remove),
-        20 => commit.prop_map(|(log, lens, proof, wrong)| Step::Commit { log, lens, proof, wrong }),
+        20 => commit.prop_map(|(log, lens, proof, signed, wrong)| Step::Commit { log, lens, proof, signed, wrong }),
+        5 => (1_u8..=4, back).prop_map(|(log, back)| Step::Truncate { log, back }),
         2 => (log(), 0_usize..70).prop_map(|(log, len)| Step::Fork(log, len)),
         4 => (log(), 0_u64..80).prop_map(|(log, size)| Step::Acknowledged(log, size)),
     ]
@@ -118,9 +140,30 @@ fn take<S: Subject>(step: &Step, store: &mut S, models: &mut BTreeMap<LogId, Mod
             };
             (store.put_fork(&id(*log), &proof), expected)
         }
-        Step::Commit { log, lens, proof, wrong } => {
+        Step::Truncate { log, back } => {
+            let have = models.get(&id(*log)).map_or(0, Model::have);
+            let size = back.map_or(have + 1, |back| have.saturating_sub(back));
+            let expected = match models.get_mut(&id(*log)) {
+                None => Err(StoreError::UnknownLog),
+                Some(model) if !model.may_truncate(size) => Err(StoreError::Mismatch),
+                Some(model) => {
+                    model.truncate(size);
+                    Ok(())
+                }
+            };
+            (store.truncate(&id(*log), size), expected)
+        }
+        Step::Commit { log, lens, proof, signed, wrong } => {
             let unknown = Model::new(Origin::Peer);
             let mut batch = Batch::new(models.get(&id(*log)).unwrap_or(&unknown), lens, *proof);
+            match signed {
+                Signed::None => {}
+                Signed::Complete => {
+                    batch.state.complete = Some(head(batch.state.have));
+                    batch.state.covering = None;
+                }
+                Signed::Covering => batch.state.covering = Some(head(batch.state.have + 1)),
+            }
             if let Some(wrong) = wrong {
                 batch.spoil(*wrong);
             }

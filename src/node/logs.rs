@@ -87,6 +87,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::RecordTooLong`], [`Error::LogFull`],
     /// [`Error::Store`].
+    #[inline(never)]
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
         let longest = usize::try_from(self.config.max_message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
@@ -127,6 +128,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Store`]; with
     /// [`StoreError::NotReady`] the store is still making the records durable.
+    #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
         let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
@@ -188,16 +190,22 @@ impl<T: Tables> Node<T> {
         commit: &Commit<'_>,
         source: Option<crate::PeerId>,
     ) -> Result<(), StoreError> {
-        let Some(replica) = self.replicas.get_mut(slot) else { return Err(StoreError::UnknownLog) };
+        let Some(replica) = self.replicas.get(slot) else { return Err(StoreError::UnknownLog) };
         store.commit(&replica.id, commit)?;
+        self.committed(slot, &commit.state, commit.records.as_bytes().len() as u64, source);
+        Ok(())
+    }
+
+    /// Takes over what the store has just committed: a state, and so many bytes of records.
+    pub(super) fn committed(&mut self, slot: u32, state: &LogState, bytes: u64, source: Option<crate::PeerId>) {
+        let Some(replica) = self.replicas.get_mut(slot) else { return };
         self.is_unsynced = true;
         let before = replica.complete;
-        let bytes = commit.records.as_bytes().len() as u64;
-        replica.set_state(&commit.state);
+        replica.set_state(state);
         replica.bytes += bytes;
         replica.progress_at = self.clock.now;
         self.may_stall |= replica.unproven.size > 0;
-        if !commit.records.is_empty() {
+        if bytes > 0 {
             replica.is_stalled = false;
             replica.is_too_long = false;
         }
@@ -216,7 +224,6 @@ impl<T: Tables> Node<T> {
             peer.introduced_bytes += bytes;
         }
         self.changed();
-        Ok(())
     }
 
     /// A log's complete head, or whether it is forked, changed: peers are to be offered it.
@@ -225,6 +232,7 @@ impl<T: Tables> Node<T> {
         self.replicas.touch(slot, cursors);
     }
 
+    #[inline(never)]
     pub(super) fn follow_as(
         &mut self,
         store: &mut dyn Store,
@@ -305,6 +313,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// What the store holds of the node's own log, which is created there with its first record.
+    #[inline(never)]
     fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
         let have = self.replicas.find(&self.own).map_or(0, |own| own.have);
         let stored = store.log(&self.own)?;
@@ -325,6 +334,12 @@ impl<T: Tables> Node<T> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
+    }
+
+    /// The key alone.
+    #[inline(never)]
+    pub(super) fn vkey_of(store: &mut dyn Store, log: &LogId) -> Result<Vkey<T::Scheme>, StoreError> {
+        Self::key_of(store, log).map(|(vkey, _)| vkey)
     }
 
     /// The store's content does not fit the log's heads: it is served no more.
@@ -353,6 +368,7 @@ impl Replica {
 }
 
 /// The root of the first `size` records of a log.
+#[inline(never)]
 pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
     crate::log::root_at(size, |position| store.hash(log, position)).map_err(read_error)
 }

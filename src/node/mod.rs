@@ -147,10 +147,6 @@ impl<T: Tables> Node<T> {
     /// `seed` is 32 bytes that differ at each start; they keep nonces unpredictable and jitter apart.
     /// The store given to later calls must not hold this node's log yet.
     pub fn new(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant) -> Self {
-        Self::with_mode(identity, config, seed, now, Mode::Writing)
-    }
-
-    fn with_mode(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant, mode: Mode) -> Self {
         let own = identity.vkey().id();
         // A deterministic signature over the seed is a secret only this key's holder can compute.
         let secret = Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]);
@@ -165,7 +161,7 @@ impl<T: Tables> Node<T> {
             secret,
             rng: Rng::new(u64::from_le_bytes(rng_seed)),
             clock: Clock { now: Instant::ZERO, last: now },
-            mode,
+            mode: Mode::Writing,
             next_request: 0,
             next_peer: 0,
             next_round: Instant::ZERO,

@@ -170,6 +170,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// A push was answered: the peer's signed word on what it has of the log now.
+    #[inline(never)]
     pub(super) fn on_push_word(
         &mut self,
         store: &mut dyn Store,

@@ -59,20 +59,27 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         start: Start,
     ) -> Result<Self, Error> {
-        let mode = match start {
+        let mut node = Self::new(identity, config, seed, now);
+        node.load(store, start)?;
+        Ok(node)
+    }
+
+    /// What [`Node::open`] does, for a node just made by [`Node::new`] in the place where it is to stay:
+    /// where memory is short, a node is too large to be returned. After an error it must not be used.
+    pub fn load(&mut self, store: &mut dyn Store, start: Start) -> Result<(), Error> {
+        self.mode = match start {
             Start::Resume => Mode::Writing,
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
-        let mut node = Self::with_mode(identity, config, seed, now, mode);
-        node.load_own(store)?;
+        self.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
             after = Some(log);
-            if log != node.own {
-                node.load(store, &log)?;
+            if log != self.own {
+                self.load_log(store, &log)?;
             }
         }
-        Ok(node)
+        Ok(())
     }
 
     fn load_own(&mut self, store: &mut dyn Store) -> Result<(), Error> {
@@ -106,7 +113,7 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
-    fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
+    fn load_log(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
         let (_, stored) = Self::key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);

@@ -3,11 +3,12 @@
 
 use super::Node;
 use super::batch::Accepted;
-use super::encode::{BatchError, Envelope, read_batch};
+use super::encode::{BatchError, Envelope, put_fork, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
-use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
+use crate::error::Error;
+use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{
@@ -97,6 +98,7 @@ impl<T: Tables> Node<T> {
         if replica.is_damaged { Err(Refusal::NotHeld) } else { Ok(replica) }
     }
 
+    #[inline(never)]
     fn answer_status(
         &mut self,
         store: &mut dyn Store,
@@ -160,6 +162,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Fills in the signature over the body that ends the message.
+    #[inline(never)]
     fn sign<const N: usize>(
         &self,
         writer: Writer<'_>,
@@ -175,6 +178,7 @@ impl<T: Tables> Node<T> {
         Ok(message.len())
     }
 
+    #[inline(never)]
     fn answer_proof(
         &mut self,
         store: &mut dyn Store,
@@ -218,6 +222,7 @@ impl<T: Tables> Node<T> {
         Ok(Some((head, root, count)))
     }
 
+    #[inline(never)]
     fn answer_records(
         &mut self,
         store: &mut dyn Store,
@@ -255,6 +260,7 @@ impl<T: Tables> Node<T> {
         written
     }
 
+    #[inline(never)]
     fn answer_key(
         &mut self,
         store: &mut dyn Store,
@@ -271,6 +277,7 @@ impl<T: Tables> Node<T> {
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 
+    #[inline(never)]
     fn answer_fork(
         &mut self,
         store: &mut dyn Store,
@@ -282,11 +289,14 @@ impl<T: Tables> Node<T> {
         if !replica.is_forked {
             return Err(Refusal::NotHeld);
         }
-        let mut proof = [0; ForkProof::MAX_LEN];
-        let len = store.fork(log, &mut proof).map_err(|error| self.refusal(error))?.ok_or(Refusal::NotHeld)?;
-        encode(id, Response::Fork { log: *log, proof: proof.get(..len).unwrap_or_default() }, buf)
+        match put_fork(store, log, &frame(id, Response::Fork { log: *log, proof: &[] }), buf) {
+            Ok(len) => len.ok_or(Refusal::NotHeld),
+            Err(Error::Store(error)) => Err(self.refusal(error)),
+            Err(_) => Err(Refusal::Busy),
+        }
     }
 
+    #[inline(never)]
     fn answer_push(
         &mut self,
         store: &mut dyn Store,

@@ -195,6 +195,7 @@ fn identity() -> Option<Identity<Ed25519>> {
 }
 
 /// The node, as it is told to start.
+#[inline(never)]
 fn begin(boot: &Boot<'_>, now: u64, logs: &mut Logs) -> Option<((&'static mut Node<Tables>, Identity<Ed25519>), PeerId)> {
     let vkey = Vkey::new(Name::new(boot.peer_name).ok()?, boot.peer_key).ok()?;
     let mut config = Config::default();
@@ -205,15 +206,14 @@ fn begin(boot: &Boot<'_>, now: u64, logs: &mut Logs) -> Option<((&'static mut No
     // Of introduced logs no more is kept than of others: the store bounds their bytes.
     config.introductions = Introductions::Accept { logs: 6, bytes: u64::MAX };
     let now = instant(now);
-    let node = if boot.recover {
-        let start = Start::Recover(Answers::AtLeast(1));
-        Node::open(identity()?, config, boot.entropy, now, logs, start).ok()?
-    } else {
-        Node::new(identity()?, config, boot.entropy, now)
-    };
-    let node = NODE.init(node);
+    // In its place from the beginning: it is too large for the stack.
+    let identity = identity()?;
+    let node = NODE.init_with(|| Node::new(identity, config, boot.entropy, now));
+    if boot.recover {
+        node.load(logs, Start::Recover(Answers::AtLeast(1))).ok()?;
+    }
     let peer = node.add_peer(logs, vkey).ok()?;
-    Some(((node, identity()?), peer))
+    Some(((node, self::identity()?), peer))
 }
 
 fn instant(millis: u64) -> Instant {

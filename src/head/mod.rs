@@ -10,11 +10,12 @@ mod checkpoint;
 mod note;
 mod tlog_proof;
 
-use core::fmt::{self, Write};
+use core::fmt;
 
-use base64::display::Base64Display;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::decimal::Decimal;
 use crate::log::MAX_SIZE;
 use crate::{Hash, Identity, Name, Scheme, Vkey};
 
@@ -151,22 +152,29 @@ impl SignedHead {
 }
 
 /// What is signed: `name\nsize\nbase64(root)\n`, without an allocation.
-struct CheckpointText(heapless::String<{ Self::MAX_LEN }>);
+struct CheckpointText(heapless::Vec<u8, { Self::MAX_LEN }>);
 
 impl CheckpointText {
-    /// A name, the 20 digits of the largest `u64`, 44 of base64, and three newlines.
-    const MAX_LEN: usize = Name::MAX_LEN + 20 + 44 + 3;
+    /// A name, the 20 digits of the largest `u64`, the root, and three newlines.
+    const MAX_LEN: usize = Name::MAX_LEN + 20 + Self::ROOT_LEN + 3;
+    /// 32 bytes in base64.
+    const ROOT_LEN: usize = 44;
 
     fn new(name: &Name, head: &Head) -> Self {
-        let mut text = heapless::String::new();
-        let root = Base64Display::new(head.root.as_bytes(), &STANDARD);
-        // The longest text fits, so this cannot fail.
-        let written = write!(text, "{name}\n{}\n{root}\n", head.size);
-        debug_assert_eq!(written, Ok(()));
+        let mut root = [0; Self::ROOT_LEN];
+        let encoded = STANDARD.encode_slice(head.root.as_bytes(), &mut root);
+        debug_assert_eq!(encoded, Ok(Self::ROOT_LEN));
+        let size = Decimal::new(head.size);
+        let mut text = heapless::Vec::new();
+        for part in [name.as_str().as_bytes(), b"\n", size.as_bytes(), b"\n", &root, b"\n"] {
+            // The longest text fits, so this cannot fail.
+            let written = text.extend_from_slice(part);
+            debug_assert!(written.is_ok());
+        }
         Self(text)
     }
 
     fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.0
     }
 }

@@ -120,17 +120,17 @@ const MAX_PROOF_FIELD: usize = 2 + MAX_PROOF * Hash::LEN;
 struct Wire<'a> {
     heads: [WireHead; 2],
     size: u64,
-    roots: [[u8; Hash::LEN]; 2],
+    roots: [Hash; 2],
     #[serde(borrow)]
     proofs: [&'a [u8]; 2],
 }
 
-/// A signed head as it travels. The signature in halves, since serde knows no arrays of 64.
+/// A signed head as it travels, whatever it says: what no log can have is refused when it is verified.
 #[derive(Serialize, Deserialize)]
 struct WireHead {
     size: u64,
-    root: [u8; Hash::LEN],
-    signature: [[u8; 32]; 2],
+    root: Hash,
+    signature: Signature,
 }
 
 impl Wire<'_> {
@@ -146,7 +146,7 @@ impl<'a> From<&ForkProof<'a>> for Wire<'a> {
         Self {
             heads: proof.heads.each_ref().map(WireHead::from),
             size: proof.size,
-            roots: proof.roots.map(|root| *root.as_bytes()),
+            roots: proof.roots,
             proofs: proof.proofs.map(<[_]>::as_flattened),
         }
     }
@@ -162,7 +162,7 @@ impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
         Ok(Self {
             heads: wire.heads.map(SignedHead::from),
             size: wire.size,
-            roots: wire.roots.map(Hash::from_bytes),
+            roots: wire.roots,
             proofs: [left, right],
         })
     }
@@ -170,17 +170,12 @@ impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
 
 impl From<&SignedHead> for WireHead {
     fn from(SignedHead { head, signature }: &SignedHead) -> Self {
-        let mut halves = [[0; 32]; 2];
-        halves.as_flattened_mut().copy_from_slice(signature.as_bytes());
-        Self { size: head.size, root: *head.root.as_bytes(), signature: halves }
+        Self { size: head.size, root: head.root, signature: *signature }
     }
 }
 
 impl From<WireHead> for SignedHead {
-    fn from(wire: WireHead) -> Self {
-        let mut signature = [0; 64];
-        signature.copy_from_slice(wire.signature.as_flattened());
-        let head = Head { size: wire.size, root: Hash::from_bytes(wire.root) };
-        Self { head, signature: Signature::from_bytes(signature) }
+    fn from(WireHead { size, root, signature }: WireHead) -> Self {
+        Self { head: Head { size, root }, signature }
     }
 }

@@ -51,6 +51,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::BufferTooSmall`], [`Error::Store`]; the request then stays outstanding until its
     /// deadline.
+    #[inline(never)]
     pub fn encode<'b>(
         &mut self,
         store: &mut dyn Store,

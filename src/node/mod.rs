@@ -289,6 +289,7 @@ impl<T: Tables> Node<T> {
     /// Nothing a peer sends makes this fail. An `Err` is the store's: with [`StoreError::NotReady`]
     /// nothing has changed, and the same event can be handled again once the store is ready (or be
     /// dropped: its deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    #[inline(never)]
     pub fn handle(&mut self, now: Instant, store: &mut dyn Store, event: Event<'_>) -> Result<(), Error> {
         let clock = self.clock;
         self.clock.advance(now);
@@ -336,6 +337,7 @@ impl<T: Tables> Node<T> {
 
     /// Everything to be done comes out here, until `None`. Each call does a bounded amount of work; when
     /// nothing is due it returns at once.
+    #[inline(never)]
     pub fn poll(&mut self, now: Instant, store: &mut dyn Store) -> Option<Command> {
         self.clock.advance(now);
         if self.cache.idle_until.is_some_and(|until| self.clock.now < until) {

@@ -27,6 +27,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Whoever asks is answered. A driver bounds how often: a status costs a signature, a push may cost
     /// the check of one.
+    #[inline(never)]
     pub fn respond<'b>(
         &mut self,
         now: Instant,

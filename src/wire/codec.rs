@@ -2,7 +2,10 @@
 //! store put a message's last field in place.
 
 use postcard::ser_flavors::Size;
-use serde::de::{Error as _, Unexpected};
+use core::fmt;
+
+use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{DecodeError, Proof};
@@ -108,45 +111,87 @@ impl<'b> Writer<'b> {
     }
 }
 
+/// Bytes of a known number, without their length; serde itself knows arrays of at most 32, and unrolls them.
+struct Bytes<const N: usize>([u8; N]);
+
+impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit<const N: usize>;
+
+        impl<'de, const N: usize> Visitor<'de> for Visit<N> {
+            type Value = [u8; N];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes of a known number")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
+                let mut bytes = [0; N];
+                for byte in &mut bytes {
+                    *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(N, &self))?;
+                }
+                Ok(bytes)
+            }
+        }
+
+        deserializer.deserialize_tuple(N, Visit).map(Self)
+    }
+}
+
+impl<const N: usize> Serialize for Bytes<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(N)?;
+        self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+        tuple.end()
+    }
+}
+
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_bytes().serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
     }
 }
 
 impl Serialize for LogId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_bytes().serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for LogId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
     }
 }
 
 impl Serialize for Signature {
-    /// As two halves: serde knows arrays of at most 32.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (halves, _) = self.as_bytes().as_chunks::<32>();
-        let halves: [[u8; 32]; 2] = halves.try_into().unwrap_or_default();
-        halves.serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let halves = <[[u8; 32]; 2]>::deserialize(deserializer)?;
-        let mut bytes = [0; 64];
-        bytes.copy_from_slice(halves.as_flattened());
-        Ok(Self::from_bytes(bytes))
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
+    }
+}
+
+/// For `#[serde(with = "…")]` on a public key.
+pub(super) mod key {
+    use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(key: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes(*key).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| bytes)
     }
 }
 

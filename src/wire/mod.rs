@@ -218,6 +218,7 @@ pub enum Response<'a> {
         /// The key name.
         name: &'a str,
         /// The public key.
+        #[serde(with = "codec::key")]
         key: [u8; 32],
     },
     /// The fork proof of a log.
@@ -317,6 +318,7 @@ impl core::error::Error for DecodeError {}
 
 impl<'a> Frame<'a> {
     /// Reads one frame; the whole of `bytes` must be one.
+    #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
             Some((&VERSION, rest)) => codec::decode(rest),

@@ -15,6 +15,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decimal::Decimal;
+use crate::wire::{size_of_value, write_value};
 use crate::{Identity, MAX_RECORD, Scheme, Signature, Vkey};
 
 #[cfg(feature = "alloc")]
@@ -112,8 +113,8 @@ impl<'a> Attestation<'a> {
 
     /// The length of the encoding: at most 65,535 bytes, or [`AttestationError::TooLong`].
     pub fn encoded_len(&self) -> Result<usize, AttestationError> {
-        match postcard::experimental::serialized_size(&Encoded::from(*self)) {
-            Ok(len) if len <= MAX_RECORD => Ok(len),
+        match size_of_value(&Encoded::from(*self)) {
+            Some(len) if len <= MAX_RECORD => Ok(len),
             _ => Err(AttestationError::TooLong),
         }
     }
@@ -122,7 +123,7 @@ impl<'a> Attestation<'a> {
     pub fn encode(&self, buf: &mut [u8]) -> Result<usize, AttestationError> {
         let len = self.encoded_len()?;
         let record = buf.get_mut(..len).ok_or(AttestationError::BufferTooShort)?;
-        postcard::to_slice(&Encoded::from(*self), record).map_err(|_| AttestationError::BufferTooShort)?;
+        write_value(&Encoded::from(*self), record).ok_or(AttestationError::BufferTooShort)?;
         Ok(len)
     }
 

@@ -12,9 +12,6 @@ mod tlog_proof;
 
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::decimal::Decimal;
 use crate::log::MAX_SIZE;
 use crate::{Hash, Identity, Name, Scheme, Vkey};
@@ -156,14 +153,10 @@ struct CheckpointText(heapless::Vec<u8, { Self::MAX_LEN }>);
 
 impl CheckpointText {
     /// A name, the 20 digits of the largest `u64`, the root, and three newlines.
-    const MAX_LEN: usize = Name::MAX_LEN + 20 + Self::ROOT_LEN + 3;
-    /// 32 bytes in base64.
-    const ROOT_LEN: usize = 44;
+    const MAX_LEN: usize = Name::MAX_LEN + 20 + 44 + 3;
 
     fn new(name: &Name, head: &Head) -> Self {
-        let mut root = [0; Self::ROOT_LEN];
-        let encoded = STANDARD.encode_slice(head.root.as_bytes(), &mut root);
-        debug_assert_eq!(encoded, Ok(Self::ROOT_LEN));
+        let root = base64_of(head.root.as_bytes());
         let size = Decimal::new(head.size);
         let mut text = heapless::Vec::new();
         for part in [name.as_str().as_bytes(), b"\n", size.as_bytes(), b"\n", &root, b"\n"] {
@@ -176,5 +169,35 @@ impl CheckpointText {
 
     fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// Base64 of 32 bytes. On its own, since a general encoder is half a kilobyte of a device's flash.
+fn base64_of(bytes: &[u8; 32]) -> [u8; 44] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = [b'='; 44];
+    for (bytes, text) in bytes.chunks(3).zip(text.chunks_mut(4)) {
+        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(bytes.get(at).copied().unwrap_or(0)));
+        // So many characters as hold the bytes; what is left stays padding.
+        for (at, char) in text.iter_mut().enumerate().take(bytes.len().saturating_add(1)) {
+            let sextet = bits.checked_shr(18_u32.saturating_sub(6 * u32::try_from(at).unwrap_or(0))).unwrap_or(0) & 63;
+            *char = usize::try_from(sextet).ok().and_then(|sextet| ALPHABET.get(sextet)).copied().unwrap_or(b'=');
+        }
+    }
+    text
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for seed in 0..=u8::MAX {
+            let bytes: [u8; 32] = core::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add(at as u8).wrapping_mul(73));
+            assert_eq!(base64_of(&bytes), STANDARD.encode(bytes).as_bytes());
+        }
     }
 }

@@ -8,11 +8,11 @@
 
 use core::fmt;
 
-use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 
 use super::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
 use crate::head::HeadError;
+use crate::wire::{size_of_value, write_value};
 use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
@@ -91,7 +91,7 @@ impl<'a> ForkProof<'a> {
     pub fn encode(&self, buf: &mut [u8]) -> Option<usize> {
         let wire = Wire::from(self);
         wire.is_within_limits().then_some(())?;
-        postcard::to_slice(&wire, buf).ok().map(|written| written.len())
+        write_value(&wire, buf)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; anything else, also another encoding of the same proof
@@ -100,8 +100,7 @@ impl<'a> ForkProof<'a> {
         let wire: Wire = postcard::from_bytes(bytes).map_err(|_| ForkError::Malformed)?;
         // postcard takes varints that are longer than they need be, and bytes after the end: either makes
         // the bytes longer than what would be written again.
-        let len = postcard::serialize_with_flavor(&wire, Size::default()).map_err(|_| ForkError::Malformed)?;
-        if len != bytes.len() || !wire.is_within_limits() {
+        if size_of_value(&wire) != Some(bytes.len()) || !wire.is_within_limits() {
             return Err(ForkError::Malformed);
         }
         Self::try_from(wire)

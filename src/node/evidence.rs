@@ -2,7 +2,7 @@
 //! its log. Two that cannot both be true become a fork proof, and only a fork proof that passes the
 //! stand-alone verifier freezes a log.
 
-use super::logs::{read_error, root_of};
+use super::logs::{read_error, reader, root_of};
 use super::replica::Note;
 use super::request::Asked;
 use super::view::ViewTable;
@@ -397,7 +397,7 @@ pub(super) fn prove_to_head(
         count += 1;
     };
     if let Some(head) = state.complete.filter(|complete| complete.head.size >= size) {
-        prove_consistency(size, head.head.size, |position| store.hash(log, position), &mut emit).map_err(read_error)?;
+        prove_consistency(size, head.head.size, reader(store, log), &mut emit).map_err(read_error)?;
         // Not for the longest proof, where a table of fixed capacity is the room.
         return if count <= room { Ok(Some((head, count))) } else { Err(StoreError::Full) };
     }
@@ -405,7 +405,6 @@ pub(super) fn prove_to_head(
     let mut kept = [[0; Hash::LEN]; MAX_PROOF];
     let kept_len = store.proof(log, &mut kept)?;
     let kept = kept.get(..kept_len).unwrap_or_default();
-    let read = |position| store.hash(log, position);
-    extend_consistency(size, state.have, head.head.size, kept, read, &mut emit).map_err(read_error)?;
+    extend_consistency(size, state.have, head.head.size, kept, reader(store, log), &mut emit).map_err(read_error)?;
     if count <= room { Ok(Some((head, count))) } else { Err(StoreError::Full) }
 }

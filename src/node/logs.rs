@@ -370,7 +370,12 @@ impl Replica {
 /// The root of the first `size` records of a log.
 #[inline(never)]
 pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
-    crate::log::root_at(size, |position| store.hash(log, position)).map_err(read_error)
+    crate::log::root_at(size, reader(store, log)).map_err(read_error)
+}
+
+/// Reads a log's hashes: one type, so that the code of what reads through it is there once.
+pub(super) fn reader(store: &mut dyn Store, log: &LogId) -> impl FnMut(Position) -> Result<Hash, StoreError> {
+    |position| store.hash(log, position)
 }
 
 /// A proof cannot be built: the store's failure, or, if the sizes did not fit, its content.

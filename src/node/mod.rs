@@ -146,6 +146,7 @@ impl<T: Tables> Node<T> {
     ///
     /// `seed` is 32 bytes that differ at each start; they keep nonces unpredictable and jitter apart.
     /// The store given to later calls must not hold this node's log yet.
+    #[inline(never)]
     pub fn new(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant) -> Self {
         let own = identity.vkey().id();
         // A deterministic signature over the seed is a secret only this key's holder can compute.

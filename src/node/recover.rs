@@ -66,6 +66,7 @@ impl<T: Tables> Node<T> {
 
     /// What [`Node::open`] does, for a node just made by [`Node::new`] in the place where it is to stay:
     /// where memory is short, a node is too large to be returned. After an error it must not be used.
+    #[inline(never)]
     pub fn load(&mut self, store: &mut dyn Store, start: Start) -> Result<(), Error> {
         self.mode = match start {
             Start::Resume => Mode::Writing,

@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{
     Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response, Signed,
-    SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text,
+    SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 
@@ -326,7 +326,7 @@ impl<T: Tables> Node<T> {
         let empty = Response::Pushed(Signed { signature: NO_SIGNATURE, body: &[] });
         let mut writer = open(buf, &frame(id, empty)).ok_or(Refusal::Busy)?;
         let signature_at = writer.len() - Signature::LEN;
-        let written = writer.put_bytes_with(|buf| postcard::to_slice(&word, buf).map(|bytes| bytes.len()));
+        let written = writer.put_bytes_with(|buf| write_value(&word, buf).ok_or(()));
         written.ok().flatten().ok_or(Refusal::Busy)?;
         self.sign(writer, signature_at, |body| {
             signed_text(SignedContext::Push, &self.own, &push.from, &push.nonce, body)

@@ -1,7 +1,7 @@
 //! postcard with the canonical-or-refused rule, serde for the crate's own types, and a writer that lets a
 //! store put a message's last field in place.
 
-use postcard::ser_flavors::Size;
+use postcard::ser_flavors::Flavor;
 use core::fmt;
 
 use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
@@ -32,7 +32,41 @@ pub(super) fn decode_prefix<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8])
 
 /// Bytes in the encoding of `value`.
 pub(crate) fn size_of_value<T: Serialize>(value: &T) -> Option<usize> {
-    postcard::serialize_with_flavor(value, Size::default()).ok()
+    postcard::serialize_with_flavor(value, Sink { buf: None, len: 0 }).ok()
+}
+
+/// Writes the encoding of `value` to the front of `buf`; its length, or `None` where it does not fit.
+pub(crate) fn write_value<T: Serialize>(value: &T, buf: &mut [u8]) -> Option<usize> {
+    postcard::serialize_with_flavor(value, Sink { buf: Some(buf), len: 0 }).ok()
+}
+
+/// Where encodings go: into a buffer, or, to be counted, nowhere. One flavor for both, so that there is one
+/// copy of the code for each message and not two.
+struct Sink<'b> {
+    buf: Option<&'b mut [u8]>,
+    len: usize,
+}
+
+impl Flavor for Sink<'_> {
+    type Output = usize;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let end = self.len.checked_add(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
+        if let Some(buf) = &mut self.buf {
+            let room = buf.get_mut(self.len..end).ok_or(postcard::Error::SerializeBufferFull)?;
+            room.copy_from_slice(bytes);
+        }
+        self.len = end;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.len)
+    }
 }
 
 /// Writes values one after the other into a buffer.
@@ -55,7 +89,7 @@ impl<'b> Writer<'b> {
 
     /// Appends a value; `None`, and nothing is appended, where it does not fit.
     pub(crate) fn put<T: Serialize>(&mut self, value: &T) -> Option<()> {
-        let written = postcard::to_slice(value, self.buf.get_mut(self.len..)?).ok()?.len();
+        let written = write_value(value, self.buf.get_mut(self.len..)?)?;
         self.len = self.len.checked_add(written)?;
         Some(())
     }
@@ -89,7 +123,8 @@ impl<'b> Writer<'b> {
     /// Appends a byte string that lies further on in the buffer already, `len` bytes at `from`.
     pub(crate) fn put_bytes_from(&mut self, from: usize, len: usize) -> Option<()> {
         let mut prefix = [0; Self::LENGTH_PREFIX];
-        let prefix = postcard::to_slice(&u32::try_from(len).ok()?, &mut prefix).ok()?;
+        let len_of_prefix = write_value(&u32::try_from(len).ok()?, &mut prefix)?;
+        let prefix = prefix.get(..len_of_prefix)?;
         let start = self.len.checked_add(prefix.len())?;
         let end = from.checked_add(len)?;
         if start > from || end > self.buf.len() {

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::log::MAX_PROOF;
 use crate::{Hash, LogId, SignedHead};
 
-pub(crate) use codec::{Writer, size_of_value};
+pub(crate) use codec::{Writer, size_of_value, write_value};
 pub use status::{Entries, Entry, OwnLog, PushWord, Signed, StatusBody};
 pub(crate) use status::{SignedContext, signed_text};
 

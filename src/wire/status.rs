@@ -111,8 +111,8 @@ impl Entry {
         forked: bool,
     ) -> Hash {
         let mut buf = [0; 256];
-        let encoded = postcard::to_slice(&(log, complete, have, covering, unproven, forked), &mut buf);
-        Hash::of(&[&[0x00], encoded.map(|bytes| &*bytes).unwrap_or_default()])
+        let len = codec::write_value(&(log, complete, have, covering, unproven, forked), &mut buf);
+        Hash::of(&[&[0x00], len.and_then(|len| buf.get(..len)).unwrap_or_default()])
     }
 }
 

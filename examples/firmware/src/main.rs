@@ -9,13 +9,14 @@
 
 mod board;
 mod link;
+mod memory;
 
 use core::time::Duration;
 
 use board::Board;
 use cortex_m_rt::entry;
 use link::{Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report, Vital};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 use verisoo::store::FixedStore;
 use verisoo::wire::{Frame, Message};
 use verisoo::{
@@ -43,24 +44,78 @@ type Line = Receiver<{ MAX_PAYLOAD + OVERHEAD + 320 }>;
 
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
 static LOGS: ConstStaticCell<Logs> = ConstStaticCell::new(Logs::new());
-static NODE: StaticCell<Node<Tables>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
-    // Both fail only the second time.
-    let (Some(board), Some(line), Some(logs)) = (Board::take(), LINE.try_take(), LOGS.try_take()) else {
-        loop {
-            cortex_m::asm::wfi();
-        }
-    };
-    Device::start(board, line, logs).run()
+    // All fail only the second time.
+    if let (Some(board), Some(line), Some(logs)) = (Board::take(), LINE.try_take(), LOGS.try_take()) {
+        start(board, line, logs);
+    }
+    loop {
+        cortex_m::asm::wfi();
+    }
 }
 
-struct Device {
+/// Says hello until it is told how to start; then it is a member of the federation for good. Returns only
+/// where it was told what cannot be.
+fn start(mut board: Board, line: &'static mut Line, logs: &'static mut Logs) {
+    let Some(identity) = identity() else { return };
+    let Some(told) = wait_for_boot(&mut board, line, *identity.vkey().key()) else { return };
+    let Told { peer, config, entropy, recover, reading_ms } = told;
+    let now = board.millis();
+    // It lives here, on the stack: returned into a static cell, it would be on the stack as well while it is
+    // made, and there is no room for two.
+    let mut node: Node<Tables> = Node::new(identity, config, entropy, instant(now));
+    if recover && node.load(logs, Start::Recover(Answers::AtLeast(1))).is_err() {
+        return;
+    }
+    let (Ok(peer), Some(identity)) = (node.add_peer(logs, peer), self::identity()) else { return };
+    let vital = Vital::default();
+    Device { board, line, logs, node: &mut node, identity, peer, reading_ms, reading_at: now, report_at: now, vital }
+        .run();
+}
+
+/// What [`Boot`] says.
+struct Told {
+    peer: Vkey<Ed25519>,
+    config: Config,
+    entropy: [u8; 32],
+    recover: bool,
+    reading_ms: u32,
+}
+
+#[inline(never)]
+fn wait_for_boot(board: &mut Board, line: &mut Line, key: [u8; 32]) -> Option<Told> {
+    let mut hello_at = 0;
+    loop {
+        let now = board.millis();
+        if now >= hello_at {
+            hello_at = now + 500;
+            report(board, &Report::Hello { name: NAME, key });
+        }
+        if board.read().is_some_and(|byte| line.push(byte))
+            && let Some((Channel::Boot, payload, _)) = line.frame()
+            && let Ok(boot) = postcard::from_bytes::<Boot<'_>>(payload)
+        {
+            let peer = Vkey::new(Name::new(boot.peer_name).ok()?, boot.peer_key).ok()?;
+            let mut config = Config::default();
+            config.interval = Duration::from_millis(u64::from(boot.interval_ms));
+            config.timeout = Duration::from_secs(1);
+            config.max_message = 4_608;
+            config.window = 1;
+            // Of introduced logs no more is kept than of others: the store bounds their bytes.
+            config.introductions = Introductions::Accept { logs: 6, bytes: u64::MAX };
+            let reading_ms = boot.reading_ms.max(1);
+            return Some(Told { peer, config, entropy: boot.entropy, recover: boot.recover, reading_ms });
+        }
+    }
+}
+
+struct Device<'a> {
     board: Board,
     line: &'static mut Line,
     logs: &'static mut Logs,
-    node: &'static mut Node<Tables>,
+    node: &'a mut Node<Tables>,
     identity: Identity<Ed25519>,
     peer: PeerId,
     reading_ms: u32,
@@ -69,31 +124,7 @@ struct Device {
     vital: Vital,
 }
 
-impl Device {
-    /// Says hello until it is told how to start.
-    fn start(mut board: Board, line: &'static mut Line, logs: &'static mut Logs) -> Self {
-        let mut hello_at = 0;
-        loop {
-            let now = board.millis();
-            if now >= hello_at
-                && let Some(identity) = identity()
-            {
-                hello_at = now + 500;
-                report(&mut board, &Report::Hello { name: NAME, key: *identity.vkey().key() });
-            }
-            let Some(byte) = board.read() else { continue };
-            if line.push(byte)
-                && let Some((Channel::Boot, payload, _)) = line.frame()
-                && let Ok(boot) = postcard::from_bytes::<Boot<'_>>(payload)
-                && let Some((node, peer)) = begin(&boot, now, logs)
-            {
-                let (identity, reading_ms) = (node.1, boot.reading_ms.max(1));
-                let (vital, node) = (Vital::default(), node.0);
-                return Self { board, line, logs, node, identity, peer, reading_ms, reading_at: now, report_at: now, vital };
-            }
-        }
-    }
-
+impl Device<'_> {
     fn run(mut self) -> ! {
         loop {
             self.receive();
@@ -122,6 +153,7 @@ impl Device {
         }
     }
 
+    #[inline(never)]
     fn frame(&mut self) {
         let now = instant(self.board.millis());
         let Some((Channel::Protocol, payload, rest)) = self.line.frame() else { return };
@@ -139,6 +171,7 @@ impl Device {
         }
     }
 
+    #[inline(never)]
     fn poll(&mut self, now: u64) {
         let Some(command) = self.node.poll(instant(now), self.logs) else { return };
         if let Command::Notify(_) = command {
@@ -155,6 +188,7 @@ impl Device {
 
     /// A reading, signed as a statement of its own and appended to the log. Where peers have not
     /// acknowledged enough for something older to be dropped, the next reading has to do.
+    #[inline(never)]
     fn take_reading(&mut self, now: u64) {
         let mut payload = [0; 16];
         let mut scratch = [0; 128];
@@ -171,6 +205,7 @@ impl Device {
         }
     }
 
+    #[inline(never)]
     fn report(&mut self, now: u64) {
         let (stack_peak, stack_room) = board::stack();
         self.vital = Vital {
@@ -190,30 +225,9 @@ impl Device {
     }
 }
 
+#[inline(never)]
 fn identity() -> Option<Identity<Ed25519>> {
     Identity::from_seed(NAME, &SECRET).ok()
-}
-
-/// The node, as it is told to start.
-#[inline(never)]
-fn begin(boot: &Boot<'_>, now: u64, logs: &mut Logs) -> Option<((&'static mut Node<Tables>, Identity<Ed25519>), PeerId)> {
-    let vkey = Vkey::new(Name::new(boot.peer_name).ok()?, boot.peer_key).ok()?;
-    let mut config = Config::default();
-    config.interval = Duration::from_millis(u64::from(boot.interval_ms));
-    config.timeout = Duration::from_secs(1);
-    config.max_message = 4_608;
-    config.window = 1;
-    // Of introduced logs no more is kept than of others: the store bounds their bytes.
-    config.introductions = Introductions::Accept { logs: 6, bytes: u64::MAX };
-    let now = instant(now);
-    // In its place from the beginning: it is too large for the stack.
-    let identity = identity()?;
-    let node = NODE.init_with(|| Node::new(identity, config, boot.entropy, now));
-    if boot.recover {
-        node.load(logs, Start::Recover(Answers::AtLeast(1))).ok()?;
-    }
-    let peer = node.add_peer(logs, vkey).ok()?;
-    Some(((node, self::identity()?), peer))
 }
 
 fn instant(millis: u64) -> Instant {

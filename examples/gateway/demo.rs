@@ -209,7 +209,7 @@ async fn attach(
                     line.answer(&answer);
                 }
             }
-            FromDevice::Report(bytes) => match line::report(&bytes) {
+            FromDevice::Report(bytes) => match Report::decode(&bytes) {
                 Some(Report::Hello { name, key }) => {
                     let vkey = Vkey::new(Name::new(name)?, key)?;
                     add_device(&gateway, vkey, url.clone()).await?;

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use verisoo::wire::{Frame, Message, RequestId};
 
 use crate::driver::BINARY;
-use crate::link::{self, Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report};
+use crate::link::{self, Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver};
 use crate::noise::Noise;
 
 /// How long a device is given to answer.
@@ -104,7 +104,7 @@ impl Line {
     /// Tells a device how to start.
     pub fn boot(&self, boot: &Boot<'_>) {
         let mut buf = [0; 256];
-        if let Ok(bytes) = postcard::to_slice(boot, &mut buf) {
+        if let Some(bytes) = boot.encode(&mut buf) {
             self.send(Channel::Boot, bytes);
         }
     }
@@ -175,9 +175,4 @@ async fn forward(State(line): State<Arc<Line>>, Query(query): Query<FrameQuery>,
         Some(answer) => ([(CONTENT_TYPE, BINARY)], answer).into_response(),
         None => StatusCode::BAD_GATEWAY.into_response(),
     }
-}
-
-/// Reads a report.
-pub fn report(bytes: &[u8]) -> Option<Report<'_>> {
-    postcard::from_bytes(bytes).ok()
 }

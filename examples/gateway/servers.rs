@@ -46,7 +46,7 @@ impl Planned {
         let (driver, handle) = Driver::new(self.identity.clone(), config, store, begin, peers, &limits)?;
         tokio::spawn(driver.run());
         tokio::spawn(listen::listen(self.listener, server::router(handle.clone(), &limits), limits, stop));
-        Ok(Server { identity: self.identity, url: self.url, handle })
+        Ok(Server { identity: self.identity, handle })
     }
 }
 
@@ -54,7 +54,6 @@ impl Planned {
 #[derive(Clone)]
 pub struct Server {
     pub identity: Identity,
-    pub url: Url,
     pub handle: Handle,
 }
 

@@ -10,7 +10,6 @@
 
 use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use serde::{Deserialize, Serialize};
 
 /// The largest payload, in bytes: the smallest `max_message` that a node may have.
 pub const MAX_PAYLOAD: usize = 4_608;
@@ -27,14 +26,14 @@ const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 pub enum Channel {
     /// A frame between nodes, as `verisoo::wire` writes it.
     Protocol = 0,
-    /// From the device: a postcard-encoded [`Report`].
+    /// From the device: a [`Report`].
     Report = 1,
-    /// To the device: a postcard-encoded [`Boot`].
+    /// To the device: a [`Boot`].
     Boot = 2,
 }
 
 /// What a device that has just started needs from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot<'a> {
     /// Random, and new at each start: the device has no source of randomness of its own. It makes nonces
     /// that cannot be foretold; the device's key is not made from it.
@@ -53,7 +52,7 @@ pub struct Boot<'a> {
 }
 
 /// What a device tells its operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report<'a> {
     /// It has started, and waits for [`Boot`].
     Hello {
@@ -76,7 +75,7 @@ pub enum Report<'a> {
 }
 
 /// How a device is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vital {
     /// Milliseconds since it started.
     pub uptime_ms: u64,
@@ -94,6 +93,105 @@ pub struct Vital {
     pub stack_peak: u32,
     /// Bytes between the end of its static memory and the top of the stack.
     pub stack_room: u32,
+}
+
+impl<'a> Boot<'a> {
+    /// The message, written to the front of `buf`: the fields in order, numbers little-endian, the name last.
+    pub fn encode<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (reading, interval) = (self.reading_ms.to_le_bytes(), self.interval_ms.to_le_bytes());
+        let recover = [u8::from(self.recover)];
+        put(buf, &[&self.entropy, &recover, &reading, &interval, &self.peer_key, self.peer_name.as_bytes()])
+    }
+
+    /// Reads what [`Boot::encode`] wrote.
+    pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
+        let entropy = take(&mut bytes)?;
+        let [recover] = take(&mut bytes)?;
+        let reading_ms = u32::from_le_bytes(take(&mut bytes)?);
+        let interval_ms = u32::from_le_bytes(take(&mut bytes)?);
+        let peer_key = take(&mut bytes)?;
+        let peer_name = core::str::from_utf8(bytes).ok()?;
+        Some(Self { entropy, recover: recover != 0, reading_ms, interval_ms, peer_name, peer_key })
+    }
+}
+
+impl<'a> Report<'a> {
+    /// The message, written to the front of `buf`: which it is, and the fields in order.
+    pub fn encode<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        match self {
+            Self::Hello { name, key } => put(buf, &[&[0], key, name.as_bytes()]),
+            Self::Vital(vital) => {
+                let mut counts = [0; 6 * 8];
+                let numbers = [
+                    vital.uptime_ms,
+                    vital.appended,
+                    vital.acknowledged,
+                    u64::from(vital.put_off) << 32 | u64::from(vital.bad_frames),
+                    u64::from(vital.stack_peak) << 32 | u64::from(vital.stack_room),
+                    u64::from(vital.is_waiting),
+                ];
+                for (bytes, number) in counts.chunks_exact_mut(8).zip(numbers) {
+                    bytes.copy_from_slice(&number.to_le_bytes());
+                }
+                put(buf, &[&[1], &counts])
+            }
+            Self::Log { log, size, is_forked } => {
+                put(buf, &[&[2], log, &size.to_le_bytes(), &[u8::from(*is_forked)]])
+            }
+        }
+    }
+
+    /// Reads what [`Report::encode`] wrote.
+    pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
+        let [kind] = take(&mut bytes)?;
+        match kind {
+            0 => {
+                let key = take(&mut bytes)?;
+                Some(Self::Hello { name: core::str::from_utf8(bytes).ok()?, key })
+            }
+            1 => {
+                let mut number = || Some(u64::from_le_bytes(take(&mut bytes)?));
+                let (uptime_ms, appended, acknowledged) = (number()?, number()?, number()?);
+                let (counts, stack, is_waiting) = (number()?, number()?, number()? != 0);
+                let halves = |both: u64| Some((u32::try_from(both >> 32).ok()?, u32::try_from(both & 0xFFFF_FFFF).ok()?));
+                let ((put_off, bad_frames), (stack_peak, stack_room)) = (halves(counts)?, halves(stack)?);
+                let vital = Vital {
+                    uptime_ms,
+                    appended,
+                    acknowledged,
+                    put_off,
+                    is_waiting,
+                    bad_frames,
+                    stack_peak,
+                    stack_room,
+                };
+                Some(Self::Vital(vital))
+            }
+            2 => {
+                let (log, size) = (take(&mut bytes)?, u64::from_le_bytes(take(&mut bytes)?));
+                let [is_forked] = take(&mut bytes)?;
+                Some(Self::Log { log, size, is_forked: is_forked != 0 })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Writes one part after the other to the front of `buf`; the bytes written.
+fn put<'b>(buf: &'b mut [u8], parts: &[&[u8]]) -> Option<&'b [u8]> {
+    let mut len = 0;
+    for part in parts {
+        buf.get_mut(len..)?.get_mut(..part.len())?.copy_from_slice(part);
+        len += part.len();
+    }
+    buf.get(..len)
+}
+
+/// Takes the first `N` bytes.
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (front, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*front)
 }
 
 /// Writes a frame to the line piece by piece, without a buffer for the whole.

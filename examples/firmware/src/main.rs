@@ -8,6 +8,7 @@
 #![no_main]
 
 mod board;
+#[allow(dead_code, reason = "the other half is the gateway's")]
 mod link;
 mod memory;
 
@@ -28,16 +29,17 @@ use verisoo::{Answers, Ed25519};
 const NAME: &str = "sensor-7.example";
 const SECRET: [u8; 32] = *b"not a secret: this is an example";
 
-/// What a reading says it is.
-const READING: &str = "application/vnd.example.reading+postcard";
+/// What a reading says it is: milliseconds since the start (u64) and thousandths of a degree (u32), both
+/// little-endian.
+const READING: &str = "application/vnd.example.reading";
 
 /// 4 peers; 8 followed logs and its own; 12 differences and 6 requests at a time; batches of up to 19
 /// records.
-type Tables = Fixed<4, 9, 12, 6, 100>;
+type Tables = Fixed<4, 9, 12, 6, 80>;
 
 /// Of each of 8 logs the newest records in 256 bytes, of its own those in 2 KB; one fork proof of usual
 /// length.
-type Logs = FixedStore<8, 256, 32, 2_048, 64, 1_536>;
+type Logs = FixedStore<8, 192, 28, 1_536, 48, 1_152>;
 
 /// Room for the largest frame, and behind it for the answer to a push.
 type Line = Receiver<{ MAX_PAYLOAD + OVERHEAD + 320 }>;
@@ -95,7 +97,7 @@ fn wait_for_boot(board: &mut Board, line: &mut Line, key: [u8; 32]) -> Option<To
         }
         if board.read().is_some_and(|byte| line.push(byte))
             && let Some((Channel::Boot, payload, _)) = line.frame()
-            && let Ok(boot) = postcard::from_bytes::<Boot<'_>>(payload)
+            && let Some(boot) = Boot::decode(payload)
         {
             let peer = Vkey::new(Name::new(boot.peer_name).ok()?, boot.peer_key).ok()?;
             let mut config = Config::default();
@@ -190,12 +192,13 @@ impl Device<'_> {
     /// acknowledged enough for something older to be dropped, the next reading has to do.
     #[inline(never)]
     fn take_reading(&mut self, now: u64) {
-        let mut payload = [0; 16];
+        let mut payload = [0; 12];
+        let (when, what) = payload.split_at_mut(8);
+        when.copy_from_slice(&now.to_le_bytes());
+        what.copy_from_slice(&simulated(now).to_le_bytes());
         let mut scratch = [0; 128];
         let mut record = [0; 160];
-        let reading = (now, simulated(now));
-        let appended = postcard::to_slice(&reading, &mut payload).ok().and_then(|payload| {
-            let signed = Attestation::sign_with(&self.identity, READING, payload, &mut scratch).ok()?;
+        let appended = Attestation::sign_with(&self.identity, READING, &payload, &mut scratch).ok().and_then(|signed| {
             let len = signed.encode(&mut record).ok()?;
             self.node.append(self.logs, record.get(..len)?).ok()
         });
@@ -242,7 +245,7 @@ fn simulated(now: u64) -> u32 {
 
 fn report(board: &mut Board, report: &Report<'_>) {
     let mut buf = [0; 128];
-    if let Ok(bytes) = postcard::to_slice(report, &mut buf) {
+    if let Some(bytes) = report.encode(&mut buf) {
         link::send(Channel::Report, bytes, |bytes| board.write(bytes));
     }
 }

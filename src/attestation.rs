@@ -190,16 +190,8 @@ pub fn pae_len(payload_type: &str, payload: &[u8]) -> usize {
 pub fn pae<'b>(payload_type: &str, payload: &[u8], buf: &'b mut [u8]) -> Option<&'b [u8]> {
     let encoded = buf.get_mut(..pae_len(payload_type, payload))?;
     let (type_len, payload_len) = (decimal(payload_type.len()), decimal(payload.len()));
-    let parts: [&[u8]; 8] = [
-        b"DSSEv1 ",
-        type_len.as_bytes(),
-        b" ",
-        payload_type.as_bytes(),
-        b" ",
-        payload_len.as_bytes(),
-        b" ",
-        payload,
-    ];
+    let parts: [&[u8]; 8] =
+        [b"DSSEv1 ", type_len.as_bytes(), b" ", payload_type.as_bytes(), b" ", payload_len.as_bytes(), b" ", payload];
     let mut rest = &mut *encoded;
     for part in parts {
         let (front, behind) = rest.split_at_mut_checked(part.len())?;

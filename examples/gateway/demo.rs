@@ -61,7 +61,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let footprint = emulator::measure(&firmware)?;
 
     let (_stop, stopped) = watch::channel(false);
-    let [gateway, archive, notary] = [Planned::new("gateway").await?, Planned::new("archive").await?, Planned::new("notary").await?];
+    let [gateway, archive, notary] =
+        [Planned::new("gateway").await?, Planned::new("archive").await?, Planned::new("notary").await?];
     let addresses = [gateway.address(), archive.address(), notary.address()];
     let [to_gateway, to_archive, to_notary] = addresses;
     let gateway = gateway.start(vec![to_archive.clone()], stopped.clone())?;
@@ -100,7 +101,11 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         if have > moved.0 {
             moved = (have, Instant::now());
         }
-        ensure!(moved.1.elapsed() < patience, "the archive has {have} of the device's records, and no more come: {:?}", *device.borrow());
+        ensure!(
+            moved.1.elapsed() < patience,
+            "the archive has {have} of the device's records, and no more come: {:?}",
+            *device.borrow()
+        );
         if wrote.elapsed() > BUSY {
             wrote = Instant::now();
             for server in [&gateway, &archive, &notary] {
@@ -112,7 +117,10 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     for server in [&gateway, &archive, &notary] {
         let size = server.log(server.id()).await?.map_or(0, |log| log.complete.size);
         let what = format!("the device accepts the head of {}", server.identity.vkey().name());
-        within(patience, &what, &mut device, |device| device.logs.get(&server.id()).filter(|log| log.0 >= size).map(drop)).await?;
+        within(patience, &what, &mut device, |device| {
+            device.logs.get(&server.id()).filter(|log| log.0 >= size).map(drop)
+        })
+        .await?;
     }
     eprintln!("the archive holds the device's records, and the device the servers' heads");
 
@@ -148,7 +156,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         sleep(LOOK).await;
     }
     let verified = archive.verified(device_log, vkey).await?;
-    let records = archive.log(device_log).await?.map_or(0, |log| log.complete.size).min(verified.max(last.acknowledged));
+    let records =
+        archive.log(device_log).await?.map_or(0, |log| log.complete.size).min(verified.max(last.acknowledged));
     ensure!(verified >= last.acknowledged, "{verified} verified, {} acknowledged", last.acknowledged);
     let vital = device.borrow().vital;
     let summary = Summary {
@@ -202,7 +211,9 @@ async fn attach(
         match event {
             FromDevice::Request(frame) => {
                 let answer = gateway.handle.call(move |engine| match Frame::decode(&frame) {
-                    Ok(Frame { id, message: Message::Request(request) }) => engine.respond(id, &request).map(<[u8]>::to_vec).ok(),
+                    Ok(Frame { id, message: Message::Request(request) }) => {
+                        engine.respond(id, &request).map(<[u8]>::to_vec).ok()
+                    }
                     _ => None,
                 });
                 if let Some(answer) = answer.await.map_err(describe)? {

@@ -88,7 +88,9 @@ impl Line {
     fn received(&self, channel: Channel, payload: &[u8], events: &mpsc::Sender<FromDevice>) {
         let event = match (channel, Frame::decode(payload)) {
             (Channel::Report, _) => FromDevice::Report(payload.to_vec()),
-            (Channel::Protocol, Ok(Frame { message: Message::Request(_), .. })) => FromDevice::Request(payload.to_vec()),
+            (Channel::Protocol, Ok(Frame { message: Message::Request(_), .. })) => {
+                FromDevice::Request(payload.to_vec())
+            }
             (Channel::Protocol, Ok(Frame { id, message: Message::Response(_) })) => {
                 let answer = locked(&self.waiting).answers.remove(&id.get());
                 // Nobody may be waiting any more.
@@ -119,7 +121,9 @@ impl Line {
     ///
     /// The ids of requests are their askers', and several may ask: on the line they get ids of ours.
     pub async fn ask(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        let Ok(Frame { id: theirs, message: message @ Message::Request(_) }) = Frame::decode(frame) else { return None };
+        let Ok(Frame { id: theirs, message: message @ Message::Request(_) }) = Frame::decode(frame) else {
+            return None;
+        };
         let (answer, answered) = oneshot::channel();
         let ours = {
             let mut waiting = locked(&self.waiting);

@@ -70,7 +70,8 @@ impl Server {
     /// Appends a statement to its own log.
     pub async fn attest(&self, text: String) -> anyhow::Result<()> {
         let appended = self.handle.call(move |engine| {
-            let signed = Attestation::sign(&engine.identity, "text/plain", text.as_bytes()).map_err(|error| error.to_string())?;
+            let signed = Attestation::sign(&engine.identity, "text/plain", text.as_bytes())
+                .map_err(|error| error.to_string())?;
             let mut record = vec![0; 1_024];
             let len = signed.encode(&mut record).map_err(|error| error.to_string())?;
             engine.append(&[&record[..len]]).map(drop).map_err(|(error, _)| format!("{error:?}"))
@@ -87,7 +88,8 @@ impl Server {
             let records = records.map_err(describe)?;
             anyhow::ensure!(!records.is_empty(), "record {start} is not to be had");
             start += records.len() as u64;
-            let is_true = |record: &&Vec<u8>| Attestation::decode(record).is_ok_and(|signed| signed.verify(&vkey).is_ok());
+            let is_true =
+                |record: &&Vec<u8>| Attestation::decode(record).is_ok_and(|signed| signed.verify(&vkey).is_ok());
             verified += records.iter().filter(is_true).count() as u64;
         }
         Ok(verified)

@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_standard() {
         for seed in 0..=u8::MAX {
-            let bytes: [u8; 32] = core::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add(at as u8).wrapping_mul(73));
+            let bytes: [u8; 32] =
+                core::array::from_fn(|at| seed.wrapping_mul(31).wrapping_add(at as u8).wrapping_mul(73));
             assert_eq!(base64_of(&bytes), STANDARD.encode(bytes).as_bytes());
         }
     }

@@ -158,12 +158,7 @@ impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
         let [(left, []), (right, [])] = wire.proofs.map(<[_]>::as_chunks) else {
             return Err(ForkError::Malformed);
         };
-        Ok(Self {
-            heads: wire.heads.map(SignedHead::from),
-            size: wire.size,
-            roots: wire.roots,
-            proofs: [left, right],
-        })
+        Ok(Self { heads: wire.heads.map(SignedHead::from), size: wire.size, roots: wire.roots, proofs: [left, right] })
     }
 }
 

@@ -337,11 +337,7 @@ fn subtree<E>(
 /// The root over the peaks of a tree of `size` leaves whose level is below `level`, the smallest to the
 /// right.
 #[inline(never)]
-fn join<E>(
-    level: u8,
-    size: u64,
-    read: &mut impl FnMut(Position) -> Result<Hash, E>,
-) -> Result<Hash, ProveError<E>> {
+fn join<E>(level: u8, size: u64, read: &mut impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
     let mut root = None;
     for position in peaks_below(level, size).rev() {
         let left = read(position).map_err(ProveError::Read)?;

@@ -2,8 +2,8 @@
 //! ever stored, and everything that could still fail comes before the store is written.
 
 use super::evidence::{Observed, Side};
-use super::{Fault, Node};
 use super::logs::read_error;
+use super::{Fault, Node};
 use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash, root_at, stored_count, verify_consistency};
 use crate::peer::PeerId;
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};

@@ -205,8 +205,9 @@ impl<T: Tables> Node<T> {
     /// A peer's own word says that it holds the first `size` records of our log.
     pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) -> Result<(), StoreError> {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
-        // Only what we signed can have been taken.
-        let size = size.min(complete);
+        // Only what we signed can have been taken; while we recover, up to the largest head met of our own, so
+        // that a store which drops old records has room for what comes back.
+        let size = size.min(complete.max(self.recovery_target()));
         match store.acknowledged(&own, size) {
             Ok(()) | Err(StoreError::UnknownLog) => {}
             Err(error) => return Err(error),

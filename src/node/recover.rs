@@ -140,6 +140,11 @@ impl<T: Tables> Node<T> {
         }
     }
 
+    /// How far the log is to be taken back, as far as is known; 0 unless the node recovers.
+    pub(super) fn recovery_target(&self) -> u64 {
+        if let Mode::Recovering(recovery) = &self.mode { recovery.target } else { 0 }
+    }
+
     /// Ends the recovery once enough peers have answered and everything our key ever signed is back.
     pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let Mode::Recovering(recovery) = self.mode else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! postcard with the canonical-or-refused rule, serde for the crate's own types, and a writer that lets a
 //! store put a message's last field in place.
 
-use postcard::ser_flavors::Flavor;
 use core::fmt;
+use postcard::ser_flavors::Flavor;
 
 use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
 use serde::ser::SerializeTuple;

@@ -135,9 +135,7 @@ impl<'a> Report<'a> {
                 }
                 put(buf, &[&[1], &counts])
             }
-            Self::Log { log, size, is_forked } => {
-                put(buf, &[&[2], log, &size.to_le_bytes(), &[u8::from(*is_forked)]])
-            }
+            Self::Log { log, size, is_forked } => put(buf, &[&[2], log, &size.to_le_bytes(), &[u8::from(*is_forked)]]),
         }
     }
 
@@ -153,7 +151,8 @@ impl<'a> Report<'a> {
                 let mut number = || Some(u64::from_le_bytes(take(&mut bytes)?));
                 let (uptime_ms, appended, acknowledged) = (number()?, number()?, number()?);
                 let (counts, stack, is_waiting) = (number()?, number()?, number()? != 0);
-                let halves = |both: u64| Some((u32::try_from(both >> 32).ok()?, u32::try_from(both & 0xFFFF_FFFF).ok()?));
+                let halves =
+                    |both: u64| Some((u32::try_from(both >> 32).ok()?, u32::try_from(both & 0xFFFF_FFFF).ok()?));
                 let ((put_off, bad_frames), (stack_peak, stack_room)) = (halves(counts)?, halves(stack)?);
                 let vital = Vital {
                     uptime_ms,

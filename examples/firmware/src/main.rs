@@ -20,10 +20,10 @@ use link::{Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report, Vital};
 use static_cell::ConstStaticCell;
 use verisoo::store::FixedStore;
 use verisoo::wire::{Frame, Message};
+use verisoo::{Answers, Ed25519};
 use verisoo::{
     Attestation, Command, Config, Event, Fixed, Identity, Instant, Introductions, Name, Node, PeerId, Start, Vkey,
 };
-use verisoo::{Answers, Ed25519};
 
 /// Who this device is. A product keeps the seed in fuses or in a secure element, one for each device.
 const NAME: &str = "sensor-7.example";
@@ -198,10 +198,11 @@ impl Device<'_> {
         what.copy_from_slice(&simulated(now).to_le_bytes());
         let mut scratch = [0; 128];
         let mut record = [0; 160];
-        let appended = Attestation::sign_with(&self.identity, READING, &payload, &mut scratch).ok().and_then(|signed| {
-            let len = signed.encode(&mut record).ok()?;
-            self.node.append(self.logs, record.get(..len)?).ok()
-        });
+        let appended =
+            Attestation::sign_with(&self.identity, READING, &payload, &mut scratch).ok().and_then(|signed| {
+                let len = signed.encode(&mut record).ok()?;
+                self.node.append(self.logs, record.get(..len)?).ok()
+            });
         match appended {
             Some(index) => self.vital.appended = index + 1,
             None => self.vital.put_off = self.vital.put_off.saturating_add(1),

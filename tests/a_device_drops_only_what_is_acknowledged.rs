@@ -187,21 +187,19 @@ fn a_device_that_lost_its_memory_takes_its_log_back_before_it_writes() {
 
 #[test]
 fn a_node_is_as_large_as_the_guide_says() {
-    // Bytes where pointers have 64 bits; with 32 it is less.
+    // Bytes where pointers have 64 bits; with 32 it is a little less.
     fn size<const P: usize, const L: usize, const V: usize, const R: usize, const H: usize>() -> usize {
         size_of::<Node<Fixed<P, L, V, R, H>>>()
     }
     let at_most = |peers: usize, logs: usize, views: usize, requests: usize, hashes: usize| {
-        1_000 + 480 * peers + 330 * logs + 240 * views + 88 * requests + 32 * hashes
+        840 + 456 * peers + 248 * logs + 176 * views + 88 * requests + 32 * hashes
     };
-    println!("{} {} {} {} {} {}", size::<1,3,4,4,80>(), size::<2,3,4,4,80>(), size::<1,4,4,4,80>(), size::<1,3,5,4,80>(), size::<1,3,4,5,80>(), size::<1,3,4,4,81>());
     for (size, bound) in [
         (size::<1, 3, 4, 4, 80>(), at_most(1, 3, 4, 4, 80)),
         (size::<4, 9, 12, 6, 80>(), at_most(4, 9, 12, 6, 80)),
         (size::<8, 17, 32, 16, 206>(), at_most(8, 17, 32, 16, 206)),
     ] {
-        println!("{size} of {bound}");
         assert!(size <= bound, "{size} bytes, but the guide says {bound}");
-        assert!(size + size / 6 > bound, "{size} bytes: the guide's {bound} is far too much");
+        assert!(size + 100 > bound, "{size} bytes: the guide's {bound} is far too much");
     }
 }

@@ -20,7 +20,6 @@ fn SysTick() {
 
 /// Time and the serial line.
 pub struct Board {
-    uart: Uart,
     millis: u64,
 }
 
@@ -33,7 +32,8 @@ impl Board {
         core.SYST.clear_current();
         core.SYST.enable_interrupt();
         core.SYST.enable_counter();
-        Some(Self { uart: Uart::start(), millis: 0 })
+        Uart::start();
+        Some(Self { millis: 0 })
     }
 
     /// Milliseconds since the start. Must be called once in 49 days.
@@ -47,19 +47,23 @@ impl Board {
     }
 
     /// The next byte from the line, if one has come.
+    #[expect(clippy::unused_self, reason = "whoever holds the board has the line")]
     pub fn read(&mut self) -> Option<u8> {
-        self.uart.read()
+        Uart::read()
     }
 
     /// Writes to the line, waiting for it where need be.
+    #[expect(clippy::unused_self, reason = "whoever holds the board has the line")]
     pub fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.uart.write(*byte));
+        for byte in bytes {
+            Uart::write(*byte);
+        }
     }
 }
 
-/// UART0, an ARM PrimeCell PL011 without interrupts. While nobody reads, QEMU holds the sender back; on a
+/// `UART0`, an ARM `PrimeCell` PL011 without interrupts. While nobody reads, QEMU holds the sender back; on a
 /// real board the line needs RTS and CTS, or an interrupt that fills a queue.
-struct Uart(());
+struct Uart;
 
 impl Uart {
     const BASE: usize = 0x4000_C000;
@@ -73,7 +77,7 @@ impl Uart {
     const FLAG_RX_EMPTY: u32 = 1 << 4;
     const FLAG_TX_FULL: u32 = 1 << 5;
 
-    fn start() -> Self {
+    fn start() {
         // Clocks for UART0 and for port A, whose pins 0 and 1 become the line.
         Self::poke(0x400F_E104, 1);
         Self::poke(0x400F_E108, 1);
@@ -84,15 +88,14 @@ impl Uart {
         Self::poke(Self::BASE + Self::BAUD_FRACTION, 50);
         Self::poke(Self::BASE + Self::LINE, 0x70);
         Self::poke(Self::BASE + Self::CONTROL, 0x301);
-        Self(())
     }
 
-    fn read(&mut self) -> Option<u8> {
+    fn read() -> Option<u8> {
         let is_empty = Self::peek(Self::BASE + Self::FLAGS) & Self::FLAG_RX_EMPTY != 0;
         (!is_empty).then(|| Self::peek(Self::BASE + Self::DATA).to_le_bytes()[0])
     }
 
-    fn write(&mut self, byte: u8) {
+    fn write(byte: u8) {
         while Self::peek(Self::BASE + Self::FLAGS) & Self::FLAG_TX_FULL != 0 {}
         Self::poke(Self::BASE + Self::DATA, u32::from(byte));
     }

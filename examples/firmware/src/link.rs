@@ -204,7 +204,9 @@ pub fn send(channel: Channel, payload: &[u8], write: impl FnMut(&[u8])) {
     let mut stuffer = Stuffer { state: EncoderState::default(), group: [0; 256], len: 1, sent: 0, write };
     (stuffer.write)(&[0]);
     for part in [&head[..], payload, &crc] {
-        part.iter().for_each(|byte| stuffer.push(*byte));
+        for byte in part {
+            stuffer.push(*byte);
+        }
     }
     stuffer.finish();
 }

@@ -53,6 +53,7 @@ struct Device {
     logs: HashMap<LogId, (u64, bool)>,
 }
 
+#[expect(clippy::too_many_lines, reason = "a story, told from its beginning to its end")]
 pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let reading_ms = args.reading_ms.unwrap_or(if args.seconds == 0 { 1_000 } else { 200 });
     let patience = Duration::from_secs(args.patience);

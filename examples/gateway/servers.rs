@@ -64,7 +64,7 @@ impl Server {
 
     /// What it holds of a log.
     pub async fn log(&self, log: LogId) -> anyhow::Result<Option<LogInfo>> {
-        Ok(self.handle.call(move |engine| engine.node.log(&log)).await.map_err(describe)?)
+        self.handle.call(move |engine| engine.node.log(&log)).await.map_err(describe)
     }
 
     /// Appends a statement to its own log.
@@ -96,6 +96,7 @@ impl Server {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub fn describe(error: crate::driver::error::ApiError) -> anyhow::Error {
     anyhow::Error::msg(format!("{error:?}"))
 }

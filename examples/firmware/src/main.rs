@@ -33,16 +33,15 @@ const SECRET: [u8; 32] = *b"not a secret: this is an example";
 /// little-endian.
 const READING: &str = "application/vnd.example.reading";
 
-/// 4 peers; 8 followed logs and its own; 12 differences and 6 requests at a time; batches of up to 19
-/// records.
-type Tables = Fixed<4, 9, 12, 6, 80>;
+/// 4 peers; 8 followed logs and its own; 10 differences and 6 requests at a time; batches of up to 9 records.
+type Tables = Fixed<4, 9, 10, 6, 80>;
 
-/// Of each of 8 logs the newest records in 256 bytes, of its own those in 2 KB; one fork proof of usual
+/// Of each of 8 logs the newest records in 192 bytes, of its own those in 1,536; one fork proof of usual
 /// length.
-type Logs = FixedStore<8, 192, 28, 1_536, 48, 1_152>;
+type Logs = FixedStore<8, 192, 28, 1_536, 48, 1_104>;
 
 /// Room for the largest frame, and behind it for the answer to a push.
-type Line = Receiver<{ MAX_PAYLOAD + OVERHEAD + 320 }>;
+type Line = Receiver<{ MAX_PAYLOAD + OVERHEAD + 232 }>;
 
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
 static LOGS: ConstStaticCell<Logs> = ConstStaticCell::new(Logs::new());

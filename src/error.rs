@@ -29,6 +29,9 @@ pub enum Error {
     /// The node's own key has signed a head that this node did not: another instance writes, or wrote,
     /// with it. Writing has ended for good.
     Stopped,
+    /// The store does not hold what it was given: it does not lead from the last head this node signed to
+    /// what it says now. Nothing more is signed; see [`Notice::LogDamaged`](crate::Notice).
+    Damaged,
     /// The store holds this node's own log already: it has to be opened, not begun anew.
     LogExists,
     /// The buffer is shorter than the message.
@@ -55,6 +58,7 @@ impl fmt::Display for Error {
             Self::LogFull => "the log has 2^62 records",
             Self::Recovering => "the node is taking its own log back from its peers and must not write yet",
             Self::Stopped => "the node's key has signed elsewhere: it writes no more",
+            Self::Damaged => "the store does not hold what was signed: nothing more is",
             Self::LogExists => "the store holds this node's log already: open it",
             Self::BufferTooSmall => "the buffer is too small for the message",
             Self::Store(error) => return write!(f, "store: {error}"),

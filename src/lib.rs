@@ -87,10 +87,16 @@
 //! # Features
 //!
 //! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings [`Heap`] tables,
-//! [`MemoryStore`](store::MemoryStore) and DSSE JSON; with neither, nothing allocates.
+//! [`MemoryStore`](store::MemoryStore) and DSSE JSON; with neither, nothing allocates. `sim` brings the
+//! deterministic simulator, for tests of your own stores and policies.
 #![cfg_attr(not(feature = "alloc"), doc = "\n[`Heap`]: crate::Tables\n")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The README's example, so that it stays true.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -107,6 +113,8 @@ mod node;
 mod peer;
 mod record;
 mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 mod tables;
 mod time;
@@ -118,8 +126,8 @@ pub use head::{Head, Signature, SignedHead};
 pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};
 pub use log::Hash;
 pub use node::{
-    Answers, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, Start, SyncError,
-    SyncReport,
+    Answers, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo, Start,
+    SyncError, SyncReport,
 };
 pub use peer::{Health, PeerId, PeerInfo};
 pub use record::{MAX_RECORD, Records, RecordsIter, Truncated};

@@ -154,6 +154,8 @@ pub struct PeerInfo {
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,
+    /// While this node recovers: the peer has said what it knows of its log.
+    pub has_answered: bool,
 }
 
 impl<S: Scheme> Peer<S> {
@@ -192,6 +194,7 @@ impl<S: Scheme> Peer<S> {
             health: self.health,
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,
+            has_answered: self.has_answered,
         }
     }
 
@@ -215,7 +218,7 @@ impl<S: Scheme> Peer<S> {
         self.slowness = self.slowness.saturating_sub(1);
         // A peer at fault answers well enough; it is its pause that ends that, not an answer that was
         // under way.
-        if self.health == Health::Unhealthy {
+        if self.health == Health::Unhealthy && !cfg!(verisoo_bug = "back-off-never-reset") {
             self.health = Health::Healthy;
             self.pauses = 0;
             self.notes.health = true;

@@ -128,8 +128,9 @@ impl<S: Scheme> Tables for Heap<S> {
 /// - `VIEWS`: pairs of peer and log that differ and are remembered at one time; `PEERS × LOGS` remembers
 ///   all, fewer cost rounds.
 /// - `REQUESTS`: requests outstanding at one time, to all peers together.
-/// - `HASHES`: hashes one batch may add: records in a batch are bounded by it. 2 × (`max_message` / 64) + 62
-///   never is the bound; a third of that serves well.
+/// - `HASHES`: hashes one batch may add. With 2 × n + 62, batches of n records are taken (and larger ones
+///   refused); more than `max_message` / 64 records are never in one. A record of the node's own may have
+///   at most 32 × `HASHES` − 2 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fixed<
     const PEERS: usize,

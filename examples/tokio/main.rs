@@ -6,9 +6,18 @@
 mod cli;
 mod driver;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    cli::run(cli::Cli::parse()).await
+async fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain of causes in one line: what went wrong is seldom where in this program.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

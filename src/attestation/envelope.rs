@@ -131,7 +131,9 @@ impl OwnedAttestation {
         if json.len() > MAX_ENVELOPE {
             return Err(AttestationError::EnvelopeTooLong);
         }
-        let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(|_| AttestationError::Envelope)?;
+        // As text: of bytes, the reader would take any in the fields that it ignores.
+        let json = core::str::from_utf8(json).map_err(|_| AttestationError::Envelope)?;
+        let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|_| AttestationError::Envelope)?;
         if envelope.signatures.len() > MAX_ENVELOPE_SIGNATURES {
             return Err(AttestationError::EnvelopeTooLong);
         }

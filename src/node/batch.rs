@@ -1,7 +1,7 @@
 //! Judging a batch: records that came with the signed head they are said to lead to. Nothing unproven is
 //! ever stored, and everything that could still fail comes before the store is written.
 
-use super::evidence::{Observed, Side};
+use super::evidence::Observed;
 use super::logs::read_error;
 use super::{Fault, Node};
 use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash, root_at, stored_count, verify_consistency};
@@ -48,16 +48,36 @@ impl<T: Tables> Node<T> {
         batch: &Batch<'_>,
         from: Option<PeerId>,
     ) -> Result<Accepted, StoreError> {
+        let accepted = self.accept_sound(store, slot, batch, from);
+        accepted.inspect_err(|error| self.note_damage(&batch.log, *error))
+    }
+
+    fn accept_sound(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        batch: &Batch<'_>,
+        from: Option<PeerId>,
+    ) -> Result<Accepted, StoreError> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(Accepted::Nothing) };
         let is_writing = replica.is_own() && !self.is_recovering();
-        if replica.is_forked || replica.is_damaged {
+        if (replica.is_forked && !cfg!(verisoo_bug = "frozen-log-grows")) || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
+        self.settle_evidence(store, slot)?;
+        let is_open = |replica: &&super::Replica| !replica.is_forked || cfg!(verisoo_bug = "frozen-log-grows");
+        let Some(replica) = self.replicas.get(slot).filter(is_open) else {
+            return Ok(Accepted::Forked);
+        };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
-        let (vkey, stored) = Self::key_of(store, &log)?;
+        let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
-        if !is_known && head.verify(&vkey).is_err() {
+        if !is_known && head.verify(&vkey).is_err() && !cfg!(verisoo_bug = "head-signature-unchecked") {
             return Ok(Accepted::Fault(Fault::HeadSignature));
+        }
+        if batch.start > head.head.size || (batch.start == head.head.size && !batch.records.is_empty()) {
+            // No head has records beyond its size.
+            return Ok(Accepted::Fault(Fault::FalseRecords));
         }
         let new = have.checked_sub(batch.start).and_then(|held| Records::new(batch.records).skip(held).ok());
         let Some(records) = new.filter(|records| !records.is_empty() && !is_writing) else {
@@ -111,7 +131,9 @@ impl<T: Tables> Node<T> {
             Err(accepted) => return Ok(accepted),
         };
         let proof = batch.proof.hashes();
-        if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err() {
+        if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err()
+            && !cfg!(verisoo_bug = "stored-before-proven")
+        {
             return Ok(Accepted::Undecided);
         }
         // Only now: records that are false take up nobody's quota.
@@ -120,7 +142,7 @@ impl<T: Tables> Node<T> {
             self.quota_full(stored.origin);
             return Ok(Accepted::OverQuota);
         }
-        let (state, contradiction) = next_state(&stored.state, head, &hashed);
+        let state = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
         let hashes = self.cache.hashes.as_slice();
         store.commit(&log, &Commit { start: stored.state.have, records, hashes, state, proof })?;
@@ -128,14 +150,15 @@ impl<T: Tables> Node<T> {
         if self.is_recovering() && self.own == log {
             self.raise_target(head.head.size);
         }
-        if let Some(rival) = contradiction {
-            let (_, stored) = Self::key_of(store, &log)?;
-            let side = Side { head: rival, root: rival.head.root, proof: &[] };
-            if self.prove_fork(store, slot, vkey, &stored, rival.head.size, &side)? {
-                return Ok(Accepted::Forked);
-            }
+        // The records are in. What they say about heads seen before is judged now if the store lets us, and
+        // else by the next poll.
+        let is_settled = self.settle_evidence(store, slot);
+        let is_forked = self.replicas.get(slot).is_some_and(|replica| replica.is_forked);
+        match is_settled {
+            Ok(()) | Err(StoreError::NotReady) => {}
+            Err(error) => self.notes.store = Some(error),
         }
-        Ok(Accepted::Appended(hashed.end - stored.state.have))
+        Ok(if is_forked { Accepted::Forked } else { Accepted::Appended(hashed.end - stored.state.have) })
     }
 
     /// Hashes records onto what is held, checking their framing on the way.
@@ -219,9 +242,9 @@ impl<L: List<[u8; Hash::LEN]>> Grown<'_, L> {
     }
 }
 
-/// The state after a batch that verified: what its head is now, what became of the heads known before, and
-/// one of those that the records contradict.
-fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState, Option<SignedHead>) {
+/// The state after a batch that verified: what its head is now, and what became of the heads known before.
+/// One that the records contradict stays, as evidence to be judged once they are in.
+fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> LogState {
     let mut state = LogState { have: hashed.end, covering: None, unproven: None, ..*before };
     let mut contradiction = None;
     let complete = |state: &mut LogState, head: SignedHead| {
@@ -252,7 +275,7 @@ fn next_state(before: &LogState, head: SignedHead, hashed: &Hashed) -> (LogState
     }
     // Evidence is not lost to a crash before the fork proof is kept.
     state.unproven = contradiction.or(state.unproven);
-    (state, contradiction)
+    state
 }
 
 /// A head that is known to be signed, with the signature that is known to be true.

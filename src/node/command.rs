@@ -229,6 +229,8 @@ pub enum SyncError {
     Forked,
     /// A record does not fit this node's `max_message`.
     RecordTooLong,
+    /// The peer that introduced the log has used up its quota.
+    Quota,
     /// The store has no room, or failed.
     Store,
     /// The peer, or the log, was removed meanwhile.

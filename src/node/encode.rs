@@ -70,8 +70,15 @@ impl<T: Tables> Node<T> {
             Asked::Fork { log } => Request::Fork { log },
             Asked::Push { log, start } => {
                 let takes = usize::try_from(takes).unwrap_or(usize::MAX).min(buf.len());
-                let len = self.encode_push(store, id, &log, start, buf.get_mut(..takes).unwrap_or_default())?;
-                return Ok(buf.get(..len));
+                let written = self.encode_push(store, id, &log, start, buf.get_mut(..takes).unwrap_or_default());
+                if let Err(Error::Store(error @ (StoreError::Damaged | StoreError::Mismatch))) = written {
+                    // There is nothing to send, and the peer is not to be held to an answer.
+                    self.notes.store = Some(error);
+                    self.drop_requests(|request| request.id == id);
+                    self.cache.idle_until = None;
+                    return Ok(None);
+                }
+                return Ok(buf.get(..written?));
             }
             Asked::PushFork { log } => {
                 self.settle(store)?;
@@ -112,7 +119,9 @@ impl<T: Tables> Node<T> {
         start: u64,
         buf: &mut [u8],
     ) -> Result<usize, Error> {
-        self.settle(store)?;
+        if !cfg!(verisoo_bug = "pushed-before-durable") {
+            self.settle(store)?;
+        }
         let (from, nonce) = (self.own, self.nonce(id));
         let envelope = Envelope::Push { id, from, nonce };
         match self.put_batch(store, log, start, u64::MAX, buf, envelope) {

@@ -1,7 +1,7 @@
 //! What happens to a node.
 
-use crate::PeerId;
 use crate::wire::{Batch, ProofAnswer, Refusal, RequestId, Response, Signed};
+use crate::{LogId, PeerId};
 
 /// Something that happened, told to [`Node::handle`](crate::Node::handle).
 ///
@@ -46,6 +46,8 @@ pub enum Event<'a> {
         peer: PeerId,
         /// Which request.
         request: RequestId,
+        /// The log it is about.
+        log: LogId,
         /// The key name.
         name: &'a str,
         /// The public key.
@@ -57,6 +59,8 @@ pub enum Event<'a> {
         peer: PeerId,
         /// Which request.
         request: RequestId,
+        /// The log it is about.
+        log: LogId,
         /// The encoded proof.
         proof: &'a [u8],
     },
@@ -75,6 +79,8 @@ pub enum Event<'a> {
         peer: PeerId,
         /// Which request.
         request: RequestId,
+        /// The log it is about.
+        log: LogId,
     },
     /// The peer answered that it cannot or will not.
     RequestRefused {
@@ -95,16 +101,32 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The peer and the request that the event is about.
+    pub(super) fn request(&self) -> Option<(PeerId, RequestId)> {
+        match *self {
+            Self::Tick => None,
+            Self::PeerStatus { peer, request, .. }
+            | Self::ProofReceived { peer, request, .. }
+            | Self::RecordsReceived { peer, request, .. }
+            | Self::KeyReceived { peer, request, .. }
+            | Self::ForkReceived { peer, request, .. }
+            | Self::PushAccepted { peer, request, .. }
+            | Self::ForkAccepted { peer, request, .. }
+            | Self::RequestRefused { peer, request, .. }
+            | Self::RequestFailed { peer, request } => Some((peer, request)),
+        }
+    }
+
     /// The event that `response` is, as `peer`'s answer to `request`.
     pub fn answer(peer: PeerId, request: RequestId, response: Response<'a>) -> Self {
         match response {
             Response::Status(status) => Self::PeerStatus { peer, request, status },
             Response::Proof(answer) => Self::ProofReceived { peer, request, answer },
             Response::Records(batch) => Self::RecordsReceived { peer, request, batch },
-            Response::Key { name, key, .. } => Self::KeyReceived { peer, request, name, key },
-            Response::Fork { proof, .. } => Self::ForkReceived { peer, request, proof },
+            Response::Key { log, name, key } => Self::KeyReceived { peer, request, log, name, key },
+            Response::Fork { log, proof } => Self::ForkReceived { peer, request, log, proof },
             Response::Pushed(word) => Self::PushAccepted { peer, request, word },
-            Response::PushedFork { .. } => Self::ForkAccepted { peer, request },
+            Response::PushedFork { log } => Self::ForkAccepted { peer, request, log },
             Response::Refused(refusal) => Self::RequestRefused { peer, request, refusal },
         }
     }

@@ -5,11 +5,12 @@ use super::view::ViewTable;
 use super::{Introductions, Mode, Node, SyncError};
 use crate::error::Error;
 use crate::key::Vkey;
-use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash};
+use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, Position, leaf_hash, prove_consistency, verify_consistency};
 use crate::record::{LENGTH_LEN, MAX_RECORD};
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
-use crate::{Hash, Head, LogId, Records, SignedHead};
+use crate::wire::BYTES_PER_RECORD;
+use crate::{Hash, Head, Instant, LogId, Records, SignedHead};
 
 /// What can be asked about a followed log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ impl<T: Tables> Node<T> {
         }
         let origin = self.replicas.find(log).ok_or(Error::UnknownLog)?.origin;
         store.remove(log)?;
-        self.is_unsynced = true;
+        self.wrote();
         let cursors = self.peers.as_mut_slice().iter_mut().map(|peer| &mut peer.offered);
         let removed = self.replicas.remove(log, cursors);
         if let (Some(replica), Origin::Introduced(by)) = (removed, origin)
@@ -83,10 +84,11 @@ impl<T: Tables> Node<T> {
     }
 
     /// Appends a record to the node's own log; its index. The next [`Node::poll`] (or
-    /// [`Node::publish`]) signs a head over it.
+    /// [`Node::publish`]) signs a head over it, and [`Notice::Published`](crate::Notice) with a larger size
+    /// than the index says that record and head are durable: a crash before that may lose it.
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::RecordTooLong`], [`Error::LogFull`],
-    /// [`Error::Store`].
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
+    /// [`Error::LogFull`], [`Error::Store`].
     #[inline(never)]
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
@@ -100,9 +102,25 @@ impl<T: Tables> Node<T> {
             return Err(Error::LogFull);
         }
         let own = self.own;
+        let mut frontier = Frontier::load(start, |position| store.hash(&own, position)).map_err(read_error)?;
+        // What is built upon is what was appended before, not what a failing device makes of it.
+        let complete = stored.state.complete.map(|signed| signed.head).filter(|head| head.size == start);
+        if self.own_root.or(complete.map(|head| head.root)).is_some_and(|root| root != frontier.root()) {
+            return Err(StoreError::Damaged.into());
+        }
         let mut hashes = [[0; Hash::LEN]; 63];
-        let count = append_hashes(start, leaf_hash(record), &mut hashes, |position| store.hash(&own, position))?;
-        let framed = frame_into(&mut self.cache.hashes, record).ok_or(Error::RecordTooLong)?;
+        let mut count = 0;
+        let pushed = frontier.push(leaf_hash(record), |hash| {
+            if let Some(slot) = hashes.get_mut(count) {
+                *slot = *hash.as_bytes();
+                count += 1;
+            }
+        });
+        pushed.map_err(|_| Error::LogFull)?;
+        let Some(framed) = frame_into(&mut self.cache.hashes, record) else {
+            self.cache.hashes.clear();
+            return Err(Error::RecordTooLong);
+        };
         let len = LENGTH_LEN + record.len();
         let commit = Commit {
             start,
@@ -114,7 +132,8 @@ impl<T: Tables> Node<T> {
         let result = store.commit(&own, &commit);
         self.cache.hashes.clear();
         result?;
-        self.is_unsynced = true;
+        self.wrote();
+        self.own_root = Some(frontier.root());
         if let Some(replica) = self.replicas.find_mut(&own) {
             replica.have = start + 1;
             replica.bytes += len as u64;
@@ -123,11 +142,13 @@ impl<T: Tables> Node<T> {
         Ok(start)
     }
 
-    /// Signs a head over all records of the node's own log, once they are durable, and makes it durable
-    /// before anybody sees it. The head, or the one before where there is nothing new.
+    /// Signs a head over all records of the node's own log, once they are durable. The head, or the one
+    /// before where there is nothing new. It is durable before any peer sees it; that it is, is said by
+    /// [`Notice::Published`](crate::Notice).
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Store`]; with
-    /// [`StoreError::NotReady`] the store is still making the records durable.
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
+    /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
+    /// still making the records durable.
     #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
@@ -135,37 +156,108 @@ impl<T: Tables> Node<T> {
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
+        let is_unsynced = self.is_unsynced;
+        // A call that fails changes nothing, not even what is known to be durable.
+        let size = replica.have;
+        self.sign_head(store, size).inspect_err(|_| self.is_unsynced = is_unsynced)
+    }
+
+    /// Signs a head over the first `size` records of the node's own log.
+    fn sign_head(&mut self, store: &mut dyn Store, size: u64) -> Result<Head, Error> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
         let stored = self.own_stored(store)?;
         let own = self.own;
-        let root = root_of(store, &own, stored.state.have)?;
-        let head = Head { size: stored.state.have, root };
+        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
+        let head = Head { size, root: root_of(store, &own, size)? };
+        let leads_on = match self.own_root {
+            Some(root) => leads_to(store, &own, Some(head), &Head { size: stored.state.have, root })?,
+            None => true,
+        };
+        let signed = stored.state.complete.map(|signed| signed.head);
+        if !leads_on || !leads_to(store, &own, signed, &head)? {
+            // Signed, this would be a second history: what the store says now is not what was signed before.
+            self.damaged(slot);
+            return Err(Error::Damaged);
+        }
         let signed = SignedHead::sign(&self.identity, head);
         let state = LogState { complete: Some(signed), ..stored.state };
-        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
         self.commit(store, slot, &commit, None)?;
         self.notes.published = Some(head);
+        self.published_at = self.clock.now;
         Ok(head)
     }
 
-    /// Signs a head if there are records that have none.
+    /// Whether the next head may be signed, or at what time. Where peers take our log, one of them is to have
+    /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
+    /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
+    pub(super) fn publish_at(&self) -> Instant {
+        let signed = self.replicas.find(&self.own).map_or(0, |own| own.complete.size);
+        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        let held = healthy.filter_map(|peer| peer.acknowledged).max();
+        if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
+    }
+
+    /// How far the next head reaches: over as many records as one push carries to any peer that takes our
+    /// log, so that whoever learns of a head by a push has its records too.
+    fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
+        let Some(own) = self.replicas.find(&self.own) else { return Ok(0) };
+        let (signed, have) = (own.complete.size, own.have);
+        let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
+        let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
+        let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
+        let scratch = &mut self.cache.hashes;
+        while scratch.as_slice().len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
+        let read = store.records(&self.own, signed, have, scratch.as_mut_slice().as_flattened_mut());
+        scratch.clear();
+        // A record that no push carries is fetched by those who can take it.
+        Ok(signed + read?.count.clamp(1, u64::from(message / BYTES_PER_RECORD)))
+    }
+
+    /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
+    /// where there is none yet. As a checkpoint's text it is [`SignedHead::to_note`].
+    ///
+    /// Errors: [`Error::UnknownLog`], [`Error::Store`].
+    pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
+        self.replicas.find(log).ok_or(Error::UnknownLog)?;
+        self.settle(store)?;
+        Ok(store.log(log)?.and_then(|stored| stored.state.complete))
+    }
+
+    /// Signs a head if there are records that have none. A store that fails at it keeps nothing else from
+    /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let is_due = self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size);
-        if is_due
-            && self.check_writing().is_ok()
-            && let Err(Error::Store(error)) = self.publish(store)
-        {
-            return Err(error);
+        let now = self.clock.now;
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
+        let is_due =
+            self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
+        if !is_due || self.check_writing().is_err() || self.publish_at() > now {
+            return Ok(());
         }
-        Ok(())
+        match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
+            Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
+            Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
+                self.block(slot, error);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether the node may write to its own log now.
     ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`].
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
     pub fn check_writing(&self) -> Result<(), Error> {
+        let own = self.replicas.find(&self.own);
+        if own.is_some_and(|own| own.is_forked) {
+            return Err(Error::Stopped);
+        }
+        if own.is_some_and(|own| own.is_damaged) {
+            return Err(Error::Damaged);
+        }
         match self.mode {
             Mode::Writing => Ok(()),
             Mode::Recovering(_) => Err(Error::Recovering),
@@ -180,6 +272,14 @@ impl<T: Tables> Node<T> {
             self.is_unsynced = false;
         }
         Ok(())
+    }
+
+    /// Something was written that the store has not made durable yet; it is to be within a second, or an
+    /// interval, even if nobody asks.
+    pub(super) fn wrote(&mut self) {
+        if !core::mem::replace(&mut self.is_unsynced, true) {
+            self.sync_at = self.clock.now + self.config.interval.min(core::time::Duration::from_secs(1));
+        }
     }
 
     /// Commits to the store, and only then to memory.
@@ -199,20 +299,23 @@ impl<T: Tables> Node<T> {
     /// Takes over what the store has just committed: a state, and so many bytes of records.
     pub(super) fn committed(&mut self, slot: u32, state: &LogState, bytes: u64, source: Option<crate::PeerId>) {
         let Some(replica) = self.replicas.get_mut(slot) else { return };
-        self.is_unsynced = true;
         let before = replica.complete;
         replica.set_state(state);
         replica.bytes += bytes;
         replica.progress_at = self.clock.now;
+        self.has_evidence |= replica.has_evidence();
         self.may_stall |= replica.unproven.size > 0;
         if bytes > 0 {
             replica.is_stalled = false;
             replica.is_too_long = false;
         }
-        let (origin, has_new_head) = (replica.origin, replica.complete != before);
+        let (origin, has_new_head, is_own) = (replica.origin, replica.complete != before, replica.is_own());
         if has_new_head {
             replica.source = source;
-            if replica.is_own() {
+        }
+        self.wrote();
+        if has_new_head {
+            if is_own {
                 self.owe_all();
             } else {
                 self.touch(slot);
@@ -253,7 +356,7 @@ impl<T: Tables> Node<T> {
             return Err(Error::TooManyLogs);
         }
         store.create(&log, vkey.name(), vkey.key(), origin)?;
-        self.is_unsynced = true;
+        self.wrote();
         let mut replica = Replica::new(log, origin);
         replica.progress_at = self.clock.now;
         self.replicas.insert(replica).ok_or(Error::TooManyLogs)?;
@@ -265,19 +368,43 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
-    /// A log that was introduced is from now on the operator's own choice.
+    /// A log that was introduced is from now on followed for another reason.
     fn adopt(&mut self, store: &mut dyn Store, log: &LogId, origin: Origin) -> Result<(), Error> {
         store.set_origin(log, origin)?;
-        self.is_unsynced = true;
+        self.wrote();
         let Some(replica) = self.replicas.find_mut(log) else { return Err(Error::UnknownLog) };
         let (before, bytes) = (core::mem::replace(&mut replica.origin, origin), replica.bytes);
-        if let Origin::Introduced(by) = before
-            && let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by)
-        {
-            peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
-            peer.introduced_bytes = peer.introduced_bytes.saturating_sub(bytes);
+        for peer in self.peers.as_mut_slice() {
+            if before == Origin::Introduced(peer.node) {
+                peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
+                peer.introduced_bytes = peer.introduced_bytes.saturating_sub(bytes);
+                // There is room for another: what it lists is to be heard again.
+                peer.compared = None;
+            }
+            if origin == Origin::Introduced(peer.node) {
+                peer.introduced_logs += 1;
+                peer.introduced_bytes += bytes;
+            }
         }
+        self.cache.idle_until = None;
         Ok(())
+    }
+
+    /// A log whose introducer is no peer any more counts against the quota of another that lists it.
+    pub(super) fn introduce_again(
+        &mut self,
+        store: &mut dyn Store,
+        slot: u32,
+        peer: crate::PeerId,
+    ) -> Result<(), Error> {
+        let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
+        let Origin::Introduced(by) = replica.origin else { return Ok(()) };
+        let is_orphan = self.peers.as_slice().iter().all(|peer| peer.node != by);
+        let (log, node) = (replica.id, self.peer_ref(peer).map(|peer| peer.node));
+        match node.filter(|_| is_orphan && self.may_introduce(peer)) {
+            Some(node) => self.adopt(store, &log, Origin::Introduced(node)),
+            None => Ok(()),
+        }
     }
 
     /// Logs and bytes that the peer with this key introduced.
@@ -291,6 +418,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn may_introduce(&self, peer: crate::PeerId) -> bool {
         let Introductions::Accept { logs, bytes } = self.config.introductions else { return false };
         let limit = self.config.max_logs.min(self.replicas.capacity());
+        let logs = if cfg!(verisoo_bug = "quota-unchecked") { usize::MAX } else { logs };
         self.peer_ref(peer).is_some_and(|peer| {
             peer.introduced_logs < logs && peer.introduced_bytes < bytes && self.replicas.len() < limit - limit / 4
         })
@@ -301,7 +429,7 @@ impl<T: Tables> Node<T> {
         let Origin::Introduced(by) = replica.origin else { return true };
         let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
         let introducer = self.peers.as_slice().iter().find(|peer| peer.node == by);
-        introducer.is_none_or(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
+        introducer.is_some_and(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
     }
 
     /// Says, once a round at most, that the introducer of this log has used up its quota.
@@ -322,15 +450,28 @@ impl<T: Tables> Node<T> {
             Some(stored) if stored.state.have != have => Err(Error::LogExists),
             Some(stored) => Ok(stored),
             None => {
-                let vkey = self.identity.vkey();
-                store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)?;
+                self.create_own(store)?;
                 Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
             }
         }
     }
 
-    /// The key of a followed log. It was checked before it was stored.
-    pub(super) fn key_of(store: &mut dyn Store, log: &LogId) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let vkey = self.identity.vkey();
+        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    }
+
+    /// The key of a followed log, which was checked before it was stored. The node's own log may not be
+    /// there before its first record; what comes of it from outside must be judged all the same.
+    pub(super) fn key_of(
+        &mut self,
+        store: &mut dyn Store,
+        log: &LogId,
+    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
+        if *log == self.own && store.log(log)?.is_none() {
+            self.create_own(store)?;
+            self.is_unsynced = true;
+        }
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
@@ -338,8 +479,17 @@ impl<T: Tables> Node<T> {
 
     /// The key alone.
     #[inline(never)]
-    pub(super) fn vkey_of(store: &mut dyn Store, log: &LogId) -> Result<Vkey<T::Scheme>, StoreError> {
-        Self::key_of(store, log).map(|(vkey, _)| vkey)
+    pub(super) fn vkey_of(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Vkey<T::Scheme>, StoreError> {
+        self.key_of(store, log).map(|(vkey, _)| vkey)
+    }
+
+    /// An error in reading a log that means that the store is damaged there.
+    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
+        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
+            && let Some(slot) = self.replicas.slot(log)
+        {
+            self.damaged(slot);
+        }
     }
 
     /// The store's content does not fit the log's heads: it is served no more.
@@ -378,37 +528,29 @@ pub(super) fn reader(store: &mut dyn Store, log: &LogId) -> impl FnMut(Position)
     |position| store.hash(log, position)
 }
 
+/// Whether a log, as the store has it, leads from the head signed last to this one.
+#[inline(never)]
+fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Head) -> Result<bool, StoreError> {
+    let Some(before) = before else { return Ok(true) };
+    let mut proof = [[0; Hash::LEN]; MAX_PROOF];
+    let mut count = 0;
+    let emit = |hash: Hash| {
+        if let Some(slot) = proof.get_mut(count) {
+            *slot = *hash.as_bytes();
+            count += 1;
+        }
+    };
+    prove_consistency(before.size, head.size, reader(store, log), emit).map_err(read_error)?;
+    let proof = proof.get(..count).unwrap_or_default();
+    Ok(verify_consistency(before.size, &before.root, head.size, &head.root, proof).is_ok())
+}
+
 /// A proof cannot be built: the store's failure, or, if the sizes did not fit, its content.
 pub(super) fn read_error(error: crate::log::ProveError<StoreError>) -> StoreError {
     match error {
         crate::log::ProveError::Read(error) => error,
         crate::log::ProveError::OutOfRange | crate::log::ProveError::WrongLength => StoreError::Damaged,
     }
-}
-
-/// The hashes that leaf `index` adds to the stored sequence: its own and those of the subtrees it
-/// completes, whose left halves are read.
-fn append_hashes<E>(
-    index: u64,
-    leaf: Hash,
-    hashes: &mut [[u8; Hash::LEN]; 63],
-    mut read: impl FnMut(Position) -> Result<Hash, E>,
-) -> Result<usize, Error>
-where
-    Error: From<E>,
-{
-    let mut hash = leaf;
-    let mut count = 0;
-    for (level, slot) in (0..=index.trailing_ones()).zip(hashes.iter_mut()) {
-        if level > 0 {
-            let below = u8::try_from(level - 1).map_err(|_| Error::LogFull)?;
-            let left = Position::new(below, (index >> (level - 1)) - 1).ok_or(Error::LogFull)?;
-            hash = node_hash(&read(left)?, &hash);
-        }
-        *slot = *hash.as_bytes();
-        count += 1;
-    }
-    Ok(count)
 }
 
 /// Frames a record in the scratch space of hashes.

@@ -12,6 +12,8 @@ mod encode;
 mod event;
 mod evidence;
 mod logs;
+mod notices;
+mod peers;
 mod push;
 mod recover;
 mod replica;
@@ -29,22 +31,20 @@ pub use command::{Command, Fault, Notice, PushOutcome, SyncError, SyncReport};
 pub use config::{Config, Introductions};
 pub use event::Event;
 pub use logs::LogInfo;
-pub use recover::{Answers, Start};
+pub use recover::{Answers, RecoveryInfo, Start};
 pub use replica::Replica;
 pub use request::Outstanding;
 pub use view::View;
 
 use crate::error::Error;
 use crate::key::Identity;
-use crate::peer::{Kind, Peer, PeerId, PeerInfo, Sync};
+use crate::peer::Kind;
 use crate::rng::Rng;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
-use crate::wire::{Nonce, RequestId};
 use crate::{Hash, Head, Instant, LogId, Vkey};
-use command::Fault as PeerFault;
 use recover::Mode;
-use replica::{Note, Replicas};
+use replica::Replicas;
 use request::Asked;
 use view::ViewTable;
 
@@ -61,18 +61,21 @@ type DefaultTables = crate::tables::Fixed<8, 16, 64, 16, 206>;
 ///
 /// The crate's front page shows two nodes converging.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Node<T: Tables = DefaultTables> {
     identity: Identity<T::Scheme>,
     own: LogId,
     config: Config,
     /// Nonces are hashes over this: derived from the identity and the seed, never sent.
-    secret: Hash,
+    secret: Secret,
     rng: Rng,
     clock: Clock,
     mode: Mode,
     next_request: u64,
     next_peer: u32,
     next_round: Instant,
+    /// When the last head was signed.
+    published_at: Instant,
     peers: T::Peers,
     replicas: Replicas<T>,
     views: T::Views,
@@ -81,8 +84,16 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
-    /// Something was written that is not known to be durable.
+    /// The root over all records of the node's own log, signed or not, since it last appended: what its
+    /// store says must agree with it before anything is built upon it.
+    own_root: Option<Hash>,
+    /// Something was written that is not known to be durable, and is to be by then.
     is_unsynced: bool,
+    sync_at: Instant,
+    /// Some log holds evidence that is still to be judged.
+    has_evidence: bool,
+    /// Writing has ended, and the store does not know it yet.
+    is_stop_unsaved: bool,
     /// There may be a log with a head ahead that nothing leads to, and nobody has been told.
     may_stall: bool,
     /// Where the search for the next difference to work on begins.
@@ -97,6 +108,16 @@ struct Notes {
     recovered: bool,
     stopped: bool,
     store: Option<StoreError>,
+}
+
+/// What only this node knows; not shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Secret(Hash);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// The node's time: advances with the caller's clock and stands still while that goes backwards.
@@ -150,9 +171,9 @@ impl<T: Tables> Node<T> {
     pub fn new(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant) -> Self {
         let own = identity.vkey().id();
         // A deterministic signature over the seed is a secret only this key's holder can compute.
-        let secret = Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]);
+        let secret = Secret(Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]));
         let mut rng_seed = [0; 8];
-        rng_seed.copy_from_slice(&Hash::of(&[b"verisoo/jitter", secret.as_bytes()]).as_bytes()[..8]);
+        rng_seed.copy_from_slice(&Hash::of(&[b"verisoo/jitter", secret.0.as_bytes()]).as_bytes()[..8]);
         let mut replicas = Replicas::default();
         replicas.insert(Replica::new(own, crate::store::Origin::Own));
         Self {
@@ -166,6 +187,7 @@ impl<T: Tables> Node<T> {
             next_request: 0,
             next_peer: 0,
             next_round: Instant::ZERO,
+            published_at: Instant::ZERO,
             peers: T::Peers::default(),
             replicas,
             views: T::Views::default(),
@@ -173,7 +195,11 @@ impl<T: Tables> Node<T> {
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
+            own_root: None,
             is_unsynced: false,
+            sync_at: Instant::ZERO,
+            has_evidence: false,
+            is_stop_unsaved: false,
             may_stall: true,
             next_view: 0,
             cache: Cache { hashes: T::Hashes::default(), digest: None, root: None, idle_until: None },
@@ -195,78 +221,6 @@ impl<T: Tables> Node<T> {
         &self.config
     }
 
-    /// Adds a peer and follows its log. A peer that is there already keeps its handle.
-    ///
-    /// Errors: [`Error::OwnKey`], [`Error::TooManyPeers`], [`Error::TooManyLogs`], [`Error::Store`].
-    pub fn add_peer(&mut self, store: &mut dyn Store, vkey: Vkey<T::Scheme>) -> Result<PeerId, Error> {
-        let node = vkey.id();
-        if node == self.own {
-            return Err(Error::OwnKey);
-        }
-        if let Some(peer) = self.peers.as_slice().iter().find(|peer| peer.node == node) {
-            return Ok(peer.id);
-        }
-        let limit = self.config.max_peers.min(self.peers.capacity_limit());
-        if self.peers.as_slice().len() >= limit {
-            return Err(Error::TooManyPeers);
-        }
-        self.follow_as(store, &vkey, crate::store::Origin::Peer)?;
-        let id = PeerId::new(self.next_peer);
-        let mut peer = Peer::new(id, vkey, self.replicas.newest());
-        (peer.introduced_logs, peer.introduced_bytes) = self.introduced_by(&node);
-        self.peers.push(peer).map_err(|_| Error::TooManyPeers)?;
-        self.next_peer += 1;
-        self.cache.idle_until = None;
-        Ok(id)
-    }
-
-    /// Says whether the transport itself proves that answers come from this peer (TLS with its key
-    /// pinned, say). Only then is a false answer held against it as a [`Fault`]; otherwise whoever sits
-    /// between could have made it, and it counts as a failure. What a peer signs is always its own.
-    pub fn set_authenticated(&mut self, peer: PeerId, is_authenticated: bool) -> Result<(), Error> {
-        let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
-        if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
-            peer.is_authenticated = is_authenticated;
-        }
-        Ok(())
-    }
-
-    /// Stops talking to a peer. Its log stays followed, until it is [unfollowed](Node::unfollow).
-    pub fn remove_peer(&mut self, peer: PeerId) -> Result<(), Error> {
-        let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
-        self.peers.remove(at);
-        self.views.retain(|view| view.peer != peer);
-        self.drop_requests(|request| request.peer == peer);
-        self.cache.idle_until = None;
-        Ok(())
-    }
-
-    /// The peers, in the order in which they were added.
-    pub fn peers(&self) -> impl Iterator<Item = PeerInfo> + '_ {
-        self.peers.as_slice().iter().map(|peer| peer.info(&self.config))
-    }
-
-    /// One peer.
-    pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
-        self.peer_ref(peer).map(|peer| peer.info(&self.config))
-    }
-
-    /// Asks a peer for its status now, whatever its health and the schedule, and catches up on what it
-    /// has more of. Each log that was behind ends in a [`Notice::Synced`], the whole in a
-    /// [`Notice::SyncEnded`].
-    pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {
-        let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
-        if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
-            peer.sync = Some(Sync::Wanted);
-            peer.sync_logs = 0;
-            peer.walk = None;
-            // The comparison is to find what is missing, not to be told that nothing changed.
-            peer.compared = None;
-        }
-        self.cache.idle_until = None;
-        Ok(())
-    }
-
     /// Makes no more requests until [`Node::resume`]; goes on serving others, and takes answers to what
     /// was asked before.
     pub fn pause(&mut self) {
@@ -285,22 +239,44 @@ impl<T: Tables> Node<T> {
         self.is_paused
     }
 
+    /// Whether an answer to this request of this node is still wanted. Where not, a driver may close what it
+    /// keeps open for it.
+    pub fn awaits(&self, peer: crate::PeerId, request: crate::wire::RequestId) -> bool {
+        self.outstanding(peer, request).is_some()
+    }
+
+    /// Requests under way to all peers together; never more than [`Config::max_requests`].
+    pub fn outstanding_requests(&self) -> usize {
+        self.requests.as_slice().len()
+    }
+
     /// Everything that happens comes in here.
     ///
-    /// Nothing a peer sends makes this fail. An `Err` is the store's: with [`StoreError::NotReady`]
-    /// nothing has changed, and the same event can be handled again once the store is ready (or be
-    /// dropped: its deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
+    /// has changed, and the same event can be handled again once the store is ready (or be dropped: its
+    /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
     #[inline(never)]
     pub fn handle(&mut self, now: Instant, store: &mut dyn Store, event: Event<'_>) -> Result<(), Error> {
         let clock = self.clock;
         self.clock.advance(now);
-        let result = self.dispatch(store, event);
-        if result.is_err() {
-            self.clock = clock;
-        } else {
-            self.cache.idle_until = None;
+        match self.dispatch(store, event) {
+            Ok(()) => {
+                self.save_stop_soon(store);
+                // The passing of time alone is what `poll` looks at anyway.
+                if !matches!(event, Event::Tick) {
+                    self.cache.idle_until = None;
+                }
+                Ok(())
+            }
+            Err(StoreError::NotReady) => {
+                self.clock = clock;
+                Err(Error::Store(StoreError::NotReady))
+            }
+            Err(error) => {
+                self.failed_here(&event, error);
+                Ok(())
+            }
         }
-        result.map_err(Error::Store)
     }
 
     fn dispatch(&mut self, store: &mut dyn Store, event: Event<'_>) -> Result<(), StoreError> {
@@ -309,11 +285,15 @@ impl<T: Tables> Node<T> {
             Event::PeerStatus { peer, request, status } => self.on_status(store, peer, request, &status),
             Event::ProofReceived { peer, request, answer } => self.on_proof(store, peer, request, &answer),
             Event::RecordsReceived { peer, request, batch } => self.on_records(store, peer, request, &batch),
-            Event::KeyReceived { peer, request, name, key } => self.on_key(store, peer, request, name, key),
-            Event::ForkReceived { peer, request, proof } => self.on_fork(store, peer, request, proof),
-            Event::PushAccepted { peer, request, word } => self.on_push_word(store, peer, request, &word),
-            Event::ForkAccepted { peer, request } => {
-                if let Some((at, Asked::PushFork { log })) = self.outstanding(peer, request) {
+            Event::KeyReceived { peer, request, log, name, key } => self.on_key(store, peer, request, log, name, key),
+            Event::ForkReceived { peer, request, log, proof } => self.on_fork(store, peer, request, log, proof),
+            Event::PushAccepted { peer, request, word } => {
+                self.on_push_word(store, peer, request, &word);
+                Ok(())
+            }
+            Event::ForkAccepted { peer, request, log } => {
+                let is_it = |(_, asked): &(usize, Asked)| *asked == Asked::PushFork { log };
+                if let Some((at, _)) = self.outstanding(peer, request).filter(is_it) {
                     // Its next status will say so under its signature; until then there is nothing to push.
                     let until = self.clock.now + self.config.interval;
                     if let Some(view) = self.views.of_mut(&log, peer) {
@@ -353,7 +333,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn next_command(&mut self, store: &mut dyn Store) -> Option<Command> {
-        if let Some(notice) = self.next_notice() {
+        if let Some(notice) = self.next_notice(store) {
             return Some(Command::Notify(notice));
         }
         if self.store_retry_at <= self.clock.now {
@@ -365,16 +345,21 @@ impl<T: Tables> Node<T> {
             }
         }
         // What was just done may be worth telling.
-        self.next_notice().map(Command::Notify)
+        self.next_notice(store).map(Command::Notify)
     }
 
     fn next_request(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+        self.save_stop(store)?;
+        self.settle_all_evidence(store)?;
         self.end_recovery(store)?;
         self.publish_due(store)?;
+        if self.sync_at <= self.clock.now {
+            self.settle(store)?;
+        }
         if self.is_paused {
             return Ok(None);
         }
-        self.begin_round(store)?;
+        self.begin_round();
         if let Some(command) = self.next_status_request() {
             return Ok(Some(command));
         }
@@ -412,6 +397,12 @@ impl<T: Tables> Node<T> {
         };
         self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
+        if self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size) {
+            consider(self.publish_at());
+        }
+        if self.is_unsynced {
+            consider(self.sync_at);
+        }
         if !self.is_paused {
             if !self.peers.as_slice().is_empty() {
                 consider(self.next_round);
@@ -451,185 +442,6 @@ impl<T: Tables> Node<T> {
         self.cache.digest = None;
         self.cache.root = None;
         self.cache.idle_until = None;
-    }
-
-    fn next_notice(&mut self) -> Option<Notice> {
-        if let Some(head) = self.notes.published.take() {
-            return Some(Notice::Published { head });
-        }
-        if core::mem::take(&mut self.notes.stopped) {
-            return Some(Notice::WritingStopped);
-        }
-        if core::mem::take(&mut self.notes.recovered) {
-            let size = self.replicas.find(&self.own).map_or(0, |replica| replica.have);
-            return Some(Notice::Recovered { size });
-        }
-        if let Some(error) = self.notes.store.take() {
-            return Some(Notice::StoreFailed { error });
-        }
-        if self.replicas.has_notes()
-            && let Some(notice) = self.next_log_notice()
-        {
-            return Some(notice);
-        }
-        self.next_peer_notice().or_else(|| self.next_sync_notice())
-    }
-
-    fn next_log_notice(&mut self) -> Option<Notice> {
-        while let Some((replica, note)) = self.replicas.take_note() {
-            let (log, have, origin) = (replica.id, replica.have, replica.origin);
-            return Some(match note {
-                Note::Forked => Notice::ForkDetected { log },
-                Note::Stalled => Notice::LogStalled { log, have },
-                Note::TooLong => Notice::RecordTooLong { log, index: have },
-                Note::Damaged => Notice::LogDamaged { log },
-                Note::Introduced => {
-                    let crate::store::Origin::Introduced(by) = origin else { continue };
-                    let Some(peer) = self.peers.as_slice().iter().find(|peer| peer.node == by) else { continue };
-                    Notice::LogIntroduced { log, by: peer.id }
-                }
-            });
-        }
-        None
-    }
-
-    fn next_peer_notice(&mut self) -> Option<Notice> {
-        use crate::peer::Health;
-        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
-            let id = peer.id;
-            if core::mem::take(&mut peer.notes.health) {
-                return Some(match peer.health {
-                    Health::Healthy => Notice::PeerRecovered { peer: id },
-                    Health::Unhealthy => Notice::PeerUnhealthy { peer: id },
-                    Health::AtFault(fault) => Notice::PeerAtFault { peer: id, fault },
-                });
-            }
-            if let Some((log, outcome)) = peer.notes.pushed.take() {
-                return Some(Notice::Pushed { peer: id, log, outcome });
-            }
-            core::mem::take(&mut peer.notes.quota).then_some(Notice::QuotaFull { peer: id })
-        })
-    }
-
-    // Peers and requests, for the modules beside this one.
-
-    fn peer_index(&self, peer: PeerId) -> Option<usize> {
-        // Handles only ever grow, so the table is in their order.
-        self.peers.as_slice().binary_search_by_key(&peer, |peer| peer.id).ok()
-    }
-
-    fn peer_ref(&self, peer: PeerId) -> Option<&Peer<T::Scheme>> {
-        self.peers.as_slice().get(self.peer_index(peer)?)
-    }
-
-    fn peer_mut(&mut self, peer: PeerId) -> Option<&mut Peer<T::Scheme>> {
-        let at = self.peer_index(peer)?;
-        self.peers.as_mut_slice().get_mut(at)
-    }
-
-    fn nonce(&self, request: RequestId) -> Nonce {
-        let hash = Hash::of(&[b"verisoo/nonce", self.secret.as_bytes(), &request.get().to_le_bytes()]);
-        let mut nonce = [0; 16];
-        nonce.copy_from_slice(&hash.as_bytes()[..16]);
-        Nonce(nonce)
-    }
-
-    /// Opens a request; `None` where as many are outstanding as may be.
-    fn ask(&mut self, peer: PeerId, asked: Asked) -> Option<RequestId> {
-        let limit = self.config.max_requests.min(self.requests.capacity_limit());
-        if self.requests.as_slice().len() >= limit {
-            return None;
-        }
-        let id = RequestId::new(self.next_request);
-        let asked_at = self.clock.now;
-        let deadline = asked_at + self.peer_ref(peer)?.timeout(&self.config);
-        self.requests.push(Outstanding { id, peer, asked_at, deadline, asked }).ok()?;
-        self.next_request += 1;
-        Some(id)
-    }
-
-    /// The request that an answer is to, and its place in the table.
-    fn outstanding(&self, peer: PeerId, request: RequestId) -> Option<(usize, Asked)> {
-        let mut requests = self.requests.as_slice().iter();
-        let at = requests.position(|outstanding| outstanding.id == request && outstanding.peer == peer)?;
-        self.requests.as_slice().get(at).map(|outstanding| (at, outstanding.asked))
-    }
-
-    fn is_outstanding(&self, matches: impl Fn(&Outstanding) -> bool) -> bool {
-        self.requests.as_slice().iter().any(matches)
-    }
-
-    fn drop_requests(&mut self, drop: impl Fn(&Outstanding) -> bool) {
-        while let Some(at) = self.requests.as_slice().iter().position(&drop) {
-            self.requests.remove(at);
-        }
-    }
-
-    /// Closes a request that was answered.
-    fn answered(&mut self, at: usize, kind: Kind) {
-        let peer = self.requests.remove(at).peer;
-        if let Some(peer) = self.peer_mut(peer) {
-            peer.succeeded(kind);
-        }
-    }
-
-    /// Closes a request that failed.
-    fn fail(&mut self, at: usize, error: SyncError) {
-        let request = self.requests.remove(at);
-        let (now, config) = (self.clock.now, self.config.clone());
-        if let Some(at) = self.peer_index(request.peer)
-            && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
-        {
-            peer.failed(request.asked.kind(), request.asked_at, now, &config, &mut self.rng);
-        }
-        self.request_failed(&request, error);
-    }
-
-    /// Closes a request that was answered falsely: the peer's fault where its transport, or its
-    /// signature, says that it was the peer; a failure otherwise.
-    fn fault(&mut self, at: usize, fault: PeerFault, is_signed: bool) {
-        let Some(peer) = self.requests.as_slice().get(at).map(|request| request.peer) else { return };
-        if !is_signed && !self.peer_ref(peer).is_some_and(|peer| peer.is_authenticated) {
-            return self.fail(at, SyncError::Failed);
-        }
-        let request = self.requests.remove(at);
-        self.accuse(peer, fault);
-        self.request_failed(&request, SyncError::AtFault);
-    }
-
-    /// A peer did, under its own signature, what no correct peer does.
-    fn accuse(&mut self, peer: PeerId, fault: PeerFault) {
-        let (now, config) = (self.clock.now, self.config.clone());
-        if let Some(at) = self.peer_index(peer)
-            && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
-        {
-            peer.set_aside(fault, now, &config, &mut self.rng);
-        }
-    }
-
-    /// What a failed request means for what it was about.
-    fn request_failed(&mut self, request: &Outstanding, error: SyncError) {
-        match request.asked {
-            Asked::Status => self.status_failed(request.peer, error),
-            Asked::Push { log, .. } | Asked::PushFork { log } => {
-                let outcome = if error == SyncError::Failed { PushOutcome::Failed } else { PushOutcome::Refused };
-                self.push_ended(request.peer, log, outcome);
-            }
-            Asked::Proof { log, .. } | Asked::Records { log, .. } | Asked::Key { log } | Asked::Fork { log } => {
-                self.fetch_failed(request.peer, &log, error);
-            }
-        }
-    }
-
-    fn expire_requests(&mut self) {
-        let now = self.clock.now;
-        while let Some(at) = self.requests.as_slice().iter().position(|request| request.deadline <= now) {
-            let peer = self.requests.as_slice().get(at).map(|request| request.peer);
-            if let Some(peer) = peer.and_then(|peer| self.peer_mut(peer)) {
-                peer.was_slow();
-            }
-            self.fail(at, SyncError::Failed);
-        }
     }
 }
 

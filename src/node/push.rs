@@ -21,13 +21,23 @@ impl<T: Tables> Node<T> {
     pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
         for at in 0..self.peers.as_slice().len() {
             while let Some((peer, slot)) = self.next_change(at) {
-                let command = self.offer(store, &peer, slot)?;
-                // Only now, so that a store that is not ready costs nothing but the wait.
+                let offer = match self.offer(store, &peer, slot) {
+                    Err(StoreError::NotReady) => return Err(StoreError::NotReady),
+                    Err(error) => {
+                        // One log's trouble is not the others'.
+                        self.block(slot, error);
+                        Offer::None
+                    }
+                    Ok(offer) => offer,
+                };
+                if matches!(offer, Offer::Later) {
+                    break;
+                }
                 if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
                     peer.offered = slot;
                 }
-                if command.is_some() {
-                    return Ok(command);
+                if let Offer::Now(command) = offer {
+                    return Ok(Some(command));
                 }
             }
         }
@@ -48,21 +58,26 @@ impl<T: Tables> Node<T> {
         (offer_at <= now).then_some((offered, slot))
     }
 
-    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Option<Command>, StoreError> {
-        let Some(replica) = self.replicas.get(slot) else { return Ok(None) };
+    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Offer, StoreError> {
+        let Some(replica) = self.replicas.get(slot) else { return Ok(Offer::None) };
         if !peer.is_healthy || replica.is_damaged {
-            return Ok(None);
+            return Ok(Offer::None);
         }
         let (log, size) = (replica.id, replica.complete.size);
         if replica.is_forked {
             let is_known = self.views.of(&log, peer.id).is_some_and(|view| view.is_forked);
-            return if is_known { Ok(None) } else { self.push_fork(store, peer.id, log) };
+            return if is_known || cfg!(verisoo_bug = "evidence-not-relayed") {
+                Ok(Offer::None)
+            } else {
+                self.push_fork(store, peer.id, log).map(Offer::from)
+            };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
-        if size == 0 || is_source || !self.is_chosen(replica, peer.id) || self.is_known_to_have(replica, peer.id) {
-            return Ok(None);
+        let is_known = self.is_known_to_have(replica, peer.id);
+        if size == 0 || is_source || is_known || !self.is_chosen(replica, peer.id) {
+            return Ok(Offer::None);
         }
-        self.push(store, peer.id, log, size)
+        self.push(store, peer.id, log, size).map(Offer::from)
     }
 
     /// Whether a peer is among the `fanout` that are told of a change: drawn by a hash over the change, so
@@ -74,14 +89,15 @@ impl<T: Tables> Node<T> {
         }
         let mut seed = [0; 8];
         seed.copy_from_slice(&replica.complete.root.as_bytes()[..8]);
-        let draw = mix(u64::from_le_bytes(seed) ^ mix(u64::from(peer.get()) ^ self.rng_salt()));
-        let share = (u128::from(draw) * others as u128) >> 64;
-        share < self.config.fanout as u128
+        let seed = u64::from_le_bytes(seed) ^ self.rng_salt();
+        let draw = |peer: PeerId| mix(seed ^ mix(u64::from(peer.get())));
+        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        healthy.filter(|other| draw(other.id) < draw(peer)).count() < self.config.fanout
     }
 
     fn rng_salt(&self) -> u64 {
         let mut salt = [0; 8];
-        salt.copy_from_slice(&self.secret.as_bytes()[8..16]);
+        salt.copy_from_slice(&self.secret.0.as_bytes()[8..16]);
         u64::from_le_bytes(salt)
     }
 
@@ -107,26 +123,18 @@ impl<T: Tables> Node<T> {
     /// word advances.
     fn owe(&mut self, peer: PeerId) {
         let Some(have) = self.peer_ref(peer).and_then(|peer| peer.acknowledged) else { return };
-        let (own, limit) = (self.own, self.view_limit());
-        let at = match self.views.find(&own, peer) {
-            Ok(at) => at,
-            Err(at) if self.views.as_slice().len() < limit => {
-                let entry =
-                    Entry { log: own, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
-                let mut view = View::new(peer, &entry);
-                view.is_compared = true;
-                if self.views.insert(at, view).is_err() {
-                    return;
-                }
-                at
-            }
-            // No room to remember it: a round will repair it.
-            Err(_) => return,
-        };
-        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+        let log = self.own;
+        if let Some(view) = self.views.of_mut(&log, peer) {
             view.is_owed = true;
             view.retry_at = Instant::ZERO;
+            return;
         }
+        let entry = Entry { log, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
+        // Where there is no room to remember it, a round repairs it.
+        self.heard(peer, &entry, |view| {
+            view.is_owed = true;
+            view.is_compared = true;
+        });
     }
 
     pub(super) fn view_limit(&self) -> usize {
@@ -153,8 +161,13 @@ impl<T: Tables> Node<T> {
             return Ok(None);
         }
         // Nothing leaves that is not durable.
-        self.settle(store)?;
+        if !cfg!(verisoo_bug = "pushed-before-durable") {
+            self.settle(store)?;
+        }
         let request = self.ask(peer, Asked::Push { log, start });
+        if cfg!(verisoo_bug = "sent-taken-for-received") && log == self.own {
+            self.acknowledged(store, peer, u64::MAX);
+        }
         Ok(request.map(|request| Command::Push { peer, request, log, start }))
     }
 
@@ -171,26 +184,20 @@ impl<T: Tables> Node<T> {
 
     /// A push was answered: the peer's signed word on what it has of the log now.
     #[inline(never)]
-    pub(super) fn on_push_word(
-        &mut self,
-        store: &mut dyn Store,
-        peer: PeerId,
-        request: RequestId,
-        word: &Signed<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return Ok(()) };
-        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+    pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
+        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
+        let Some(known) = self.peer_ref(peer) else { return };
         let text = signed_text(SignedContext::Push, &known.node, &self.own, &self.nonce(request), word.body);
         if !known.vkey.verify(&text, &word.signature) {
             self.fail(at, super::SyncError::Failed);
-            return Ok(());
+            return;
         }
         let Some(word) = PushWord::decode(word.body).ok().filter(|word| word.log == log) else {
             self.fault(at, Fault::Malformed, true);
-            return Ok(());
+            return;
         };
         if log == self.own {
-            self.acknowledged(store, peer, word.have)?;
+            self.acknowledged(store, peer, word.have);
         }
         self.answered(at, Kind::Push);
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
@@ -199,23 +206,20 @@ impl<T: Tables> Node<T> {
         // Pushing goes on as long as it gets the peer further.
         let owed = have > start;
         self.heard(peer, &entry, |view| view.is_owed = owed);
-        Ok(())
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.
-    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) -> Result<(), StoreError> {
+    pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
         // Only what we signed can have been taken; while we recover, up to the largest head met of our own, so
         // that a store which drops old records has room for what comes back.
-        let size = size.min(complete.max(self.recovery_target()));
-        match store.acknowledged(&own, size) {
-            Ok(()) | Err(StoreError::UnknownLog) => {}
-            Err(error) => return Err(error),
-        }
+        let signed = complete.max(self.recovery_target());
+        let size = if cfg!(verisoo_bug = "word-not-clamped") { size } else { size.min(signed) };
+        // A store that cannot take the hint now gets it again with the peer's next word.
+        let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peer_mut(peer) {
             peer.acknowledged = Some(size);
         }
-        Ok(())
     }
 
     /// A peer said what it has of one followed log: remembered where it differs, forgotten where not.
@@ -275,6 +279,21 @@ impl<T: Tables> Node<T> {
         {
             view.failed(now, pause);
         }
+    }
+}
+
+/// Whether a change is told to a peer.
+enum Offer {
+    Now(Command),
+    /// It need not be.
+    None,
+    /// Not before another request has ended: the same log is being pushed, or no more requests may be made.
+    Later,
+}
+
+impl From<Option<Command>> for Offer {
+    fn from(command: Option<Command>) -> Self {
+        command.map_or(Self::Later, Self::Now)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Config, Node};
 use crate::Instant;
 use crate::error::Error;
 use crate::key::Identity;
-use crate::store::{Origin, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 
 /// How a node whose log exists is to be started; the operator knows.
@@ -28,6 +28,21 @@ pub enum Answers {
     AtLeast(u16),
 }
 
+/// What a recovering node waits for: that `answered` reaches `needed`, and `have` reaches `signed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RecoveryInfo {
+    /// Records of its own log it has back.
+    pub have: u64,
+    /// Size of the largest head known that its key signed. Where no peer holds the records up to there, the
+    /// log cannot be continued: it would be signing a second history.
+    pub signed: u64,
+    /// Peers that have said what they know of the log.
+    pub answered: usize,
+    /// Peers that must have said so.
+    pub needed: usize,
+}
+
 /// Whether the node may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
@@ -44,7 +59,9 @@ pub(super) struct Recovery {
 }
 
 impl<T: Tables> Node<T> {
-    /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards.
+    /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards;
+    /// when recovering, all of them before the first [`Node::poll`], or those that are missing are not
+    /// waited for.
     ///
     /// When recovering, records of its own that no signed head covers are dropped: nobody was ever shown
     /// them.
@@ -72,6 +89,8 @@ impl<T: Tables> Node<T> {
             Start::Resume => Mode::Writing,
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
+        // What a process wrote before it ended can be read, and need not be durable yet.
+        self.is_unsynced = true;
         self.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
@@ -87,20 +106,19 @@ impl<T: Tables> Node<T> {
         let own = self.own;
         let is_recovering = self.is_recovering();
         if store.log(&own)?.is_none() {
-            let vkey = self.identity.vkey();
-            store.create(&own, vkey.name(), vkey.key(), Origin::Own)?;
-            self.is_unsynced = true;
+            self.create_own(store)?;
         }
         let mut stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         let signed = stored.state.complete.map_or(0, |complete| complete.head.size);
         if is_recovering && stored.state.covering.is_none() && stored.state.have > signed {
             store.truncate(&own, signed)?;
-            self.is_unsynced = true;
+            self.wrote();
             stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         }
         if let Some(replica) = self.replicas.find_mut(&own) {
             let loaded = Replica::from_stored(own, &stored);
             replica.take_over(&loaded);
+            self.has_evidence |= loaded.has_evidence();
         }
         let heads = [stored.state.complete, stored.state.covering, stored.state.unproven].into_iter().flatten();
         let largest = heads.map(|signed| signed.head.size).max().unwrap_or(0);
@@ -115,22 +133,42 @@ impl<T: Tables> Node<T> {
     }
 
     fn load_log(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = Self::key_of(store, log)?;
+        let (_, stored) = self.key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
         }
         let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
-        // Evidence that a crash cut short.
-        if let Some(unproven) = stored.state.unproven.filter(|unproven| unproven.head.size <= stored.state.have) {
-            let (vkey, stored) = Self::key_of(store, log)?;
-            self.judge(store, slot, &vkey, &stored, unproven)?;
-        }
+        // A crash may have cut short the judging of evidence.
+        self.has_evidence |= self.replicas.get(slot).is_some_and(Replica::has_evidence);
         Ok(())
     }
 
     /// Whether the node is taking its own log back and does not write yet.
     pub fn is_recovering(&self) -> bool {
         matches!(self.mode, Mode::Recovering(_))
+    }
+
+    /// What a recovering node waits for; `None` where it is not recovering.
+    pub fn recovery(&self) -> Option<RecoveryInfo> {
+        let Mode::Recovering(recovery) = self.mode else { return None };
+        Some(RecoveryInfo {
+            have: self.replicas.find(&self.own).map_or(0, |own| own.have),
+            signed: recovery.target,
+            answered: self.heard_from(),
+            needed: self.needed(recovery.answers),
+        })
+    }
+
+    /// Peers that have said what they know of our log.
+    fn heard_from(&self) -> usize {
+        self.peers.as_slice().iter().filter(|peer| peer.has_answered).count()
+    }
+
+    fn needed(&self, answers: Answers) -> usize {
+        match answers {
+            Answers::All => self.peers.as_slice().len().max(1),
+            Answers::AtLeast(count) => usize::from(count.max(1)),
+        }
     }
 
     /// A head of this size is signed by our own key: the log is taken back up to there at least.
@@ -149,14 +187,10 @@ impl<T: Tables> Node<T> {
     pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let Mode::Recovering(recovery) = self.mode else { return Ok(()) };
         let Some(own) = self.replicas.find(&self.own) else { return Ok(()) };
-        let peers = self.peers.as_slice();
-        let answered = peers.iter().filter(|peer| peer.has_answered).count();
-        let needed = match recovery.answers {
-            Answers::All => peers.len().max(1),
-            Answers::AtLeast(count) => usize::from(count.max(1)),
-        };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
-        if answered >= needed && is_back && !own.is_forked && !own.is_damaged {
+        let is_enough =
+            self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");
+        if is_enough && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
             self.settle(store)?;
             self.mode = super::Mode::Writing;

@@ -25,6 +25,8 @@ pub struct Replica {
     pub(crate) covering: Head,
     /// A signed head beyond what is held, unproven; [`Head::EMPTY`] for none.
     pub(crate) unproven: Head,
+    /// The size of the largest head seen that the log's key signed, if it was ever beyond what is held.
+    pub(crate) seen: u64,
     /// Bytes of framed records held.
     pub(crate) bytes: u64,
     /// Who sent the complete head, and so need not be offered it.
@@ -64,6 +66,7 @@ impl Replica {
             have: 0,
             covering: Head::EMPTY,
             unproven: Head::EMPTY,
+            seen: 0,
             bytes: 0,
             source: None,
             progress_at: Instant::ZERO,
@@ -103,6 +106,13 @@ impl Replica {
         self.complete = head_or_empty(state.complete);
         self.covering = head_or_empty(state.covering);
         self.unproven = head_or_empty(state.unproven);
+    }
+
+    /// Whether a head seen before is to be judged by what is held now: its size is reached, or another head
+    /// of that size is the covering one.
+    pub(crate) fn has_evidence(&self) -> bool {
+        let is_rival = self.unproven.size == self.covering.size && self.unproven.root != self.covering.root;
+        !self.is_forked && self.unproven.size > 0 && (self.unproven.size <= self.have || is_rival)
     }
 
     /// Is this head one of those already known to be signed?

@@ -13,12 +13,10 @@ use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedCont
 
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
-    pub(super) fn begin_round(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn begin_round(&mut self) {
         if self.clock.now < self.next_round || self.peers.as_slice().is_empty() {
-            return Ok(());
+            return;
         }
-        // What was written since the last round need not stay undurable for long.
-        self.settle(store)?;
         self.next_round = self.clock.now + self.rng.jitter(self.config.interval);
         let now = self.clock.now;
         // A full quota is told once a round at most.
@@ -26,7 +24,11 @@ impl<T: Tables> Node<T> {
         self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
-        Ok(())
+        if self.is_recovering() {
+            // Each of them is waited for.
+            let peers = self.peers.as_mut_slice().iter_mut();
+            peers.filter(|peer| !peer.has_answered && peer.retry_at <= now).for_each(Peer::try_again);
+        }
     }
 
     /// Marks up to `fanout` of the peers that qualify, each set of them as likely as any other.
@@ -50,9 +52,9 @@ impl<T: Tables> Node<T> {
             let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.asked == Asked::Status;
             is_due && !self.requests.as_slice().iter().any(is_asked)
         })?;
-        let digest = self.digest();
         let peer = self.peers.as_slice().get(at)?.id;
         let request = self.ask(peer, Asked::Status)?;
+        let digest = self.digest();
         let peer = self.peers.as_mut_slice().get_mut(at)?;
         peer.status_due = false;
         if peer.sync == Some(Sync::Wanted) {
@@ -105,17 +107,21 @@ impl<T: Tables> Node<T> {
         body: &StatusBody<'_>,
     ) -> Result<bool, StoreError> {
         let Some(slot) = self.replicas.slot(&self.own) else { return Ok(true) };
-        if let Some(head) = body.own.and_then(|own| own.head)
-            && self.observe(store, slot, head)? == Observed::NotSigned
-        {
-            return Ok(false);
+        if let Some(head) = body.own.and_then(|own| own.head) {
+            match self.observe(store, slot, head) {
+                Ok(Observed::NotSigned) => return Ok(false),
+                // Our log is damaged here, and that has been noted; the rest of the status is worth having.
+                Ok(_) | Err(StoreError::Damaged | StoreError::Mismatch) => {}
+                Err(error) => return Err(error),
+            }
         }
         if let Some(own) = body.own {
-            self.acknowledged(store, peer, own.have)?;
+            self.acknowledged(store, peer, own.have);
         }
         let is_recovering = self.is_recovering();
         if let Some(peer) = self.peer_mut(peer) {
-            peer.has_answered |= is_recovering && !body.recovering;
+            // One that does not follow our log does not say what it knows of it.
+            peer.has_answered |= is_recovering && !body.recovering && body.own.is_some();
         }
         if let Some(own) = body.own {
             let complete = own.head.map_or(crate::Head::EMPTY, |head| head.head);
@@ -188,7 +194,8 @@ impl<T: Tables> Node<T> {
         let Some(slot) = self.replicas.slot(&entry.log) else { return self.hear_of_unknown_log(peer, entry) };
         let Some(replica) = self.replicas.get(slot) else { return true };
         let (have, is_own) = (replica.have, replica.is_own());
-        let mut is_heard = true;
+        // (Where the store fails at it, the next status brings it again.)
+        let mut is_heard = self.introduce_again(store, slot, peer).is_ok();
         if let Some(unproven) = entry.unproven {
             match self.observe(store, slot, unproven) {
                 Ok(Observed::Consistent | Observed::Ahead | Observed::Forked) => {}
@@ -206,6 +213,8 @@ impl<T: Tables> Node<T> {
             // It was behind at the last status already, and did not get any further by itself.
             view.is_owed = is_own || (view.was_behind == Some(entry.have) && entry.have < have);
             view.was_behind = Some(entry.have);
+            // A status says it either way: one that took it back must not be asked for the proof for ever.
+            view.is_forked = entry.forked;
             if is_new_sync {
                 view.sync = Some(SyncProgress { before, received: 0, theirs, is_over: false, error: None });
             }
@@ -279,8 +288,15 @@ impl<T: Tables> Node<T> {
     }
 }
 
+/// Entries on a page, at least, if there are more pages: as many as fit the smallest message. A peer that
+/// hands them out one by one would have us ask for ever.
+const PAGE: usize = 8;
+
 /// Whether a status goes on where the one before ended.
 fn is_next_page(walk: Option<&Walk>, body: &StatusBody<'_>) -> bool {
+    if body.more && body.entries.iter().count() < PAGE {
+        return false;
+    }
     let first = body.entries.iter().flatten().next().map(|entry| entry.log);
     let after = walk.and_then(|walk| walk.after);
     match (first, after) {

@@ -9,7 +9,7 @@ use super::logs::root_of;
 use super::replica::Replica;
 use crate::error::Error;
 use crate::log::{MAX_PROOF, verify_consistency};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
     Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response, Signed,
@@ -79,6 +79,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn within<'b>(&self, limit: u32, buf: &'b mut [u8]) -> &'b mut [u8] {
+        let limit = if cfg!(verisoo_bug = "limit-ignored") { u32::MAX } else { limit };
         let limit = usize::try_from(limit.min(self.config.max_message)).unwrap_or(usize::MAX).min(buf.len());
         buf.get_mut(..limit).unwrap_or_default()
     }
@@ -109,8 +110,14 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let buf = self.within(asked.limit, buf);
         let digest = self.digest();
-        let own = match self.replicas.find(&asked.asker) {
-            Some(replica) => Some(own_log(store, replica).map_err(refusal_of)?),
+        let own = match self.replicas.find(&asked.asker).map(|replica| own_log(store, replica)) {
+            Some(Ok(own)) => Some(own),
+            // One log that cannot be read must not silence the node on all others.
+            Some(Err(error @ (StoreError::Damaged | StoreError::Mismatch))) => {
+                self.note_damage(&asked.asker, error);
+                None
+            }
+            Some(Err(error)) => return Err(refusal_of(error)),
             None => None,
         };
         let listed = asked.digest != digest && asked.compared != Some(digest);
@@ -129,7 +136,7 @@ impl<T: Tables> Node<T> {
         let replicas = &self.replicas;
         let written = writer.put_bytes_with(|buf| {
             let mut writer = Writer::new(buf);
-            let Some(()) = writer.put(&body).and_then(|()| writer.reopen()) else { return Ok(0) };
+            let Some(()) = writer.put(&body).and_then(|()| writer.reopen()) else { return Err(StoreError::NotReady) };
             // `more` stands before the entries and is known after them: it is one byte, mended below.
             let more_at = writer.len() - 1;
             let entries = writer.put_bytes_with(|buf| {
@@ -145,7 +152,7 @@ impl<T: Tables> Node<T> {
                 Ok::<_, StoreError>(writer.finish().len())
             })?;
             if entries.is_none() {
-                return Ok(0);
+                return Err(StoreError::NotReady);
             }
             if body.more {
                 writer.set(more_at, 1);
@@ -192,7 +199,8 @@ impl<T: Tables> Node<T> {
         self.served(log)?;
         let buf = self.within(limit, buf);
         let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
-        let proven = self.prove_at(store, log, size, &mut hashes);
+        let proven = Self::prove_at(store, log, size, &mut hashes);
+        let proven = proven.inspect_err(|error| self.note_damage(log, *error));
         let (head, root, count) = proven.map_err(|error| self.refusal(error))?.ok_or(Refusal::NotHeld)?;
         let proof = Proof::new(hashes.get(..count).unwrap_or_default()).ok_or(Refusal::Busy)?;
         encode(id, Response::Proof(ProofAnswer { log: *log, size, root, head, proof }), buf)
@@ -201,13 +209,13 @@ impl<T: Tables> Node<T> {
     /// The head, our root at `size`, and the proof between them, checked before it is given out: what a
     /// damaged store says is not sent.
     fn prove_at(
-        &mut self,
         store: &mut dyn Store,
         log: &LogId,
         size: u64,
         hashes: &mut [[u8; Hash::LEN]; MAX_PROOF],
     ) -> Result<Option<(SignedHead, Hash, usize)>, StoreError> {
-        let state = store.log(log)?.ok_or(StoreError::UnknownLog)?.state;
+        // A log of its own that is still empty is not in the store yet.
+        let Some(StoredLog { state, .. }) = store.log(log)? else { return Ok(None) };
         if size == 0 {
             return Ok(state.complete.or(state.covering).map(|head| (head, Hash::EMPTY_ROOT, 0)));
         }
@@ -215,9 +223,6 @@ impl<T: Tables> Node<T> {
         let root = root_of(store, log, size)?;
         let proof = hashes.get(..count).unwrap_or_default();
         if verify_consistency(size, &root, head.head.size, &head.head.root, proof).is_err() {
-            if let Some(slot) = self.replicas.slot(log) {
-                self.damaged(slot);
-            }
             return Err(StoreError::Damaged);
         }
         Ok(Some((head, root, count)))
@@ -253,12 +258,11 @@ impl<T: Tables> Node<T> {
         envelope: Envelope,
     ) -> Result<usize, BatchError> {
         let written = read_batch(store, log, start, count, buf, envelope);
-        if written == Err(BatchError::Store(StoreError::Damaged))
-            && let Some(slot) = self.replicas.slot(log)
-        {
-            self.damaged(slot);
-        }
-        written
+        written.inspect_err(|error| {
+            if let BatchError::Store(error) = error {
+                self.note_damage(log, *error);
+            }
+        })
     }
 
     #[inline(never)]
@@ -274,7 +278,7 @@ impl<T: Tables> Node<T> {
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
         self.replicas.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = Self::key_of(store, log).map_err(|error| self.refusal(error))?;
+        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 
@@ -308,14 +312,16 @@ impl<T: Tables> Node<T> {
         let batch = &push.batch;
         self.served(&batch.log)?;
         let slot = self.replicas.slot(&batch.log).ok_or(Refusal::Unknown)?;
-        let before = self.replicas.get(slot).map_or(Head::EMPTY, |replica| replica.unproven);
+        let before = self.replicas.get(slot).map_or((Head::EMPTY, 0), |replica| (replica.unproven, replica.seen));
         let accepted = self.accept(store, slot, batch, None);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
+        self.save_stop_soon(store);
         self.cache.idle_until = None;
-        let is_ahead =
-            self.replicas.get(slot).is_some_and(|replica| replica.unproven.size > 0 && replica.unproven != before);
-        if is_ahead {
-            self.hint(&push.from);
+        if let Some(replica) = self.replicas.get(slot) {
+            let is_news = (replica.unproven, replica.seen) != before && replica.seen > replica.have;
+            if is_news {
+                self.hint(&push.from);
+            }
         }
         if matches!(accepted, Accepted::Undecided | Accepted::Fault(_)) {
             return Err(Refusal::Invalid);
@@ -333,8 +339,9 @@ impl<T: Tables> Node<T> {
         })
     }
 
-    /// Somebody who says to be this node pushed a head that is signed and new: if it is a peer, it is worth
-    /// asking now rather than in the next round. That costs one question a new signed head.
+    /// Somebody who says to be this node pushed a head that is signed, ahead of us and new. If it is a peer,
+    /// it is worth asking now rather than in the next round. Nothing more is taken on a name that nobody
+    /// signed for: what a stranger can cause by it is one question a new head.
     fn hint(&mut self, from: &LogId) {
         let peer = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == *from && peer.is_healthy());
         if let Some(peer) = peer {
@@ -380,5 +387,8 @@ fn signed_unproven(store: &mut dyn Store, replica: &Replica) -> Result<Option<Si
     if replica.unproven.size == 0 {
         return Ok(None);
     }
-    Ok(store.log(&replica.id)?.and_then(|stored| stored.state.unproven))
+    match store.log(&replica.id) {
+        Err(StoreError::Damaged | StoreError::Mismatch) => Ok(None),
+        stored => Ok(stored?.and_then(|stored| stored.state.unproven)),
+    }
 }

@@ -5,11 +5,11 @@ use super::logs::root_of;
 use super::replica::{Note, Replica};
 use super::request::{Asked, Outstanding};
 use super::view::{Due, View, ViewTable};
-use super::{Command, Fault, Node, Notice, PushOutcome, SyncError, SyncReport};
+use super::{Command, Fault, Node, PushOutcome, SyncError};
 use crate::LogId;
 use crate::error::Error;
 use crate::key::{Name, Vkey};
-use crate::peer::{Kind, PeerId, Sync};
+use crate::peer::{Kind, PeerId};
 use crate::store::{Origin, Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{BYTES_PER_RECORD, Batch, Refusal, RequestId};
@@ -38,25 +38,51 @@ impl<T: Tables> Node<T> {
             }
             let Some(view) = self.views.as_slice().get(self.next_view) else { return Ok(None) };
             let due = view.due(self.replicas.find(&view.log));
-            if matches!(due, Due::Nothing) && self.is_over(self.next_view) {
-                self.views.remove(self.next_view);
-                left -= 1;
-                continue;
+            left -= 1;
+            if matches!(due, Due::Nothing | Due::Behind | Due::Push)
+                && let Some(view) = self.views.as_mut_slice().get_mut(self.next_view)
+            {
+                // There is nothing (more) to take from this peer.
+                view.end_sync(None);
+                if due == Due::Nothing && view.sync.is_none() {
+                    self.caught_up(self.next_view);
+                    continue;
+                }
             }
-            if let Some(command) = self.act(store, self.next_view, due)? {
-                return Ok(Some(command));
+            match self.act(store, self.next_view, due) {
+                Ok(Some(command)) => return Ok(Some(command)),
+                Ok(None) => {}
+                Err(StoreError::NotReady) => return Err(StoreError::NotReady),
+                Err(error) => self.store_failed_for(self.next_view, error),
             }
             self.next_view += 1;
-            left -= 1;
         }
         Ok(None)
     }
 
-    /// Whether the view at `at`, of which nothing is due any more, has nothing to tell either.
-    fn is_over(&mut self, at: usize) -> bool {
-        let Some(view) = self.views.as_mut_slice().get_mut(at) else { return false };
-        view.end_sync(None);
-        view.sync.is_none()
+    /// There is no difference with a peer any more. Where a head beyond what is held has become known
+    /// meanwhile, the peer may have more by now.
+    fn caught_up(&mut self, at: usize) {
+        let view = self.views.remove(at);
+        let is_behind = self
+            .replicas
+            .find(&view.log)
+            .is_some_and(|replica| !replica.is_forked && replica.seen.max(replica.covering.size) > replica.have);
+        if let Some(peer) = self.peer_mut(view.peer).filter(|peer| is_behind && peer.is_healthy()) {
+            peer.status_due = true;
+        }
+    }
+
+    /// The store failed at one log: that one waits, and the others go on.
+    fn store_failed_for(&mut self, at: usize, error: StoreError) {
+        let until = self.clock.now + self.config.interval;
+        let Some(view) = self.views.as_mut_slice().get_mut(at) else { return };
+        view.retry_at = until;
+        view.end_sync(Some(SyncError::Store));
+        let log = view.log;
+        if let Some(slot) = self.replicas.slot(&log) {
+            self.block(slot, error);
+        }
     }
 
     fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, StoreError> {
@@ -78,7 +104,7 @@ impl<T: Tables> Node<T> {
         if !is_reachable || to_peer.count() >= PER_PEER {
             return Ok(None);
         }
-        if due == Due::Fetch {
+        if due == Due::Fetch && self.may_fetch(at, &view) {
             return Ok(self.fetch(&view));
         }
         let is_asked = |request: &Outstanding| {
@@ -94,6 +120,12 @@ impl<T: Tables> Node<T> {
             Due::Key if self.may_introduce(peer) => {
                 Ok(self.ask(peer, Asked::Key { log }).map(|request| Command::RequestKey { peer, request, log }))
             }
+            Due::Key => {
+                if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+                    view.end_sync(Some(SyncError::Quota));
+                }
+                Ok(None)
+            }
             Due::Fork => {
                 Ok(self.ask(peer, Asked::Fork { log }).map(|request| Command::RequestFork { peer, request, log }))
             }
@@ -103,7 +135,7 @@ impl<T: Tables> Node<T> {
             }
             Due::PushFork => self.push_fork(store, peer, log),
             Due::Push => self.push_records(store, &view),
-            Due::Key | Due::Compare | Due::Fetch | Due::Behind | Due::Nothing => Ok(None),
+            Due::Compare | Due::Fetch | Due::Behind | Due::Nothing => Ok(None),
         }
     }
 
@@ -131,42 +163,55 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
+    /// Whether records of a log are wanted at all now; an on-demand sync that waits for them ends if not.
+    fn may_fetch(&mut self, at: usize, view: &View) -> bool {
+        let Some(replica) = self.replicas.find(&view.log) else { return false };
+        let is_writing = replica.is_own() && !self.is_recovering();
+        let error = if is_writing || replica.is_damaged || replica.blocked_until > self.clock.now {
+            SyncError::Store
+        } else if !self.has_room_for(replica, 1) {
+            SyncError::Quota
+        } else {
+            return true;
+        };
+        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+            view.end_sync(Some(error));
+        }
+        false
+    }
+
     /// Fetches the next range of a log from the best of those that have it.
     fn fetch(&mut self, view: &View) -> Option<Command> {
         let replica = self.replicas.find(&view.log)?;
-        if !self.wants_records(replica) || replica.blocked_until > self.clock.now {
-            return None;
-        }
-        let mut start = replica.have;
-        let mut outstanding = 0;
-        for request in self.requests.as_slice() {
-            if let Asked::Records { log, start: asked, count } = request.asked
-                && log == view.log
-            {
-                // One source at a time: ranges from two arrive in no order, and only the next can be judged.
-                if request.peer != view.peer {
-                    return None;
-                }
-                outstanding += 1;
-                start = start.max(asked.saturating_add(count));
-            }
-        }
-        if outstanding > 0 && view.is_gapped {
-            return None;
-        }
-        let is_next = outstanding > 0 || self.is_best_source(view);
-        if outstanding >= self.config.window || start >= view.have || !is_next {
-            return None;
-        }
-        let count = self.range(replica, view.peer).min(view.have - start);
         let (peer, log) = (view.peer, view.log);
+        let asked = |request: &Outstanding| match request.asked {
+            Asked::Records { log: asked, start, count } if asked == log => Some((start, start.saturating_add(count))),
+            _ => None,
+        };
+        let ranges = || self.requests.as_slice().iter().filter_map(asked);
+        // One source at a time: ranges from two arrive in no order, and only the next can be judged.
+        let is_elsewhere =
+            self.requests.as_slice().iter().any(|request| request.peer != peer && asked(request).is_some());
+        let outstanding = ranges().count();
+        let window = usize::from(view.window).clamp(1, self.config.window);
+        if is_elsewhere || outstanding >= window || (outstanding == 0 && !self.is_best_source(view)) {
+            return None;
+        }
+        // The first record that is neither held nor asked for: behind the ranges that line up, and before
+        // those that no longer do because one fell short.
+        let mut start = replica.have;
+        while let Some((_, end)) = ranges().find(|(first, end)| *first <= start && start < *end) {
+            start = end;
+        }
+        if start >= view.have {
+            return None;
+        }
+        // As many as should fit, also beyond what the peer last said it has: it may have more by now, and an
+        // answer that ends at its head needs no other to complete it.
+        let next = ranges().map(|(first, _)| first).filter(|first| *first > start).min();
+        let count = self.range(replica, peer).min(next.map_or(u64::MAX, |next| next - start));
         let request = self.ask(peer, Asked::Records { log, start, count })?;
         Some(Command::FetchRecords { peer, request, log, start, count })
-    }
-
-    fn wants_records(&self, replica: &Replica) -> bool {
-        let is_writing = replica.is_own() && !self.is_recovering();
-        !replica.is_forked && !replica.is_damaged && !is_writing && self.has_room_for(replica, 1)
     }
 
     /// Whether no other peer that has the next record should be asked first: one that failed less, or
@@ -184,12 +229,14 @@ impl<T: Tables> Node<T> {
         !others.any(|other| rank(other) < rank(view))
     }
 
-    /// How many records to ask for at once: what should fit an answer, going by the records seen.
+    /// How many records to ask for at once: what should fit an answer, going by the records seen, with an
+    /// eighth to spare, so that the next range lines up.
     fn range(&self, replica: &Replica, peer: PeerId) -> u64 {
         let limit = self.peer_ref(peer).map_or(0, |peer| peer.answer_limit(&self.config));
         let mean = replica.bytes.checked_div(replica.have).filter(|mean| *mean > 0).unwrap_or(USUAL_RECORD);
         let most = self.most_records();
-        (u64::from(limit).saturating_sub(ANSWER_OVERHEAD) / mean).clamp(1, most)
+        let room = u64::from(limit).saturating_sub(ANSWER_OVERHEAD);
+        ((room - room / 8) / mean).clamp(1, most)
     }
 
     /// Records in a batch, at most: by the size of a message, and by the room for their hashes.
@@ -210,7 +257,9 @@ impl<T: Tables> Node<T> {
         request: RequestId,
         batch: &Batch<'_>,
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Records { log, start, .. })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, Asked::Records { log, start, count: asked })) = self.outstanding(peer, request) else {
+            return Ok(());
+        };
         if (batch.log, batch.start) != (log, start) {
             return Ok(());
         }
@@ -218,9 +267,16 @@ impl<T: Tables> Node<T> {
         let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
         match self.accept(store, slot, batch, Some(peer)) {
             Ok(Accepted::Appended(count)) => {
+                let limit = self.peer_ref(peer).map_or(0, |peer| peer.answer_limit(&self.config));
+                let promised = self.views.of(&log, peer).map_or(0, |view| view.have.saturating_sub(start));
+                let is_short = count < asked.min(promised);
+                // A peer that sends a trickle is not preferred to one that has not been tried.
+                let is_trickle = is_short && batch.records.len() < usize::try_from(limit / 8).unwrap_or(0);
                 if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.failures = 0;
-                    view.is_gapped = false;
+                    view.failures = u8::from(is_trickle);
+                    // What was asked for behind a range that fell short will be dropped: the window closes,
+                    // and opens again as ranges line up.
+                    view.window = if is_short { 1 } else { view.window.saturating_add(1) };
                     if let Some(sync) = &mut view.sync {
                         sync.received += count;
                     }
@@ -228,9 +284,10 @@ impl<T: Tables> Node<T> {
                 self.answered(at, Kind::Fetch);
             }
             Ok(Accepted::Forked) => self.answered(at, Kind::Fetch),
-            Ok(Accepted::Nothing) if !batch.records.is_empty() => {
-                if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.is_gapped |= start > have;
+            // Known by now from elsewhere, or behind a range that fell short.
+            Ok(Accepted::Nothing) if !batch.records.is_empty() && start != have => {
+                if let Some(view) = self.views.of_mut(&log, peer).filter(|_| start > have) {
+                    view.window = 1;
                 }
                 self.answered(at, Kind::Fetch);
             }
@@ -241,18 +298,14 @@ impl<T: Tables> Node<T> {
                 if let Some(replica) = self.replicas.get_mut(slot) {
                     replica.blocked_until = until;
                 }
+                if let Some(view) = self.views.of_mut(&log, peer) {
+                    view.end_sync(Some(SyncError::Quota));
+                }
                 self.answered(at, Kind::Fetch);
             }
             Ok(Accepted::Undecided) => self.dispute(at, &log, peer),
             Ok(Accepted::Fault(fault)) => self.fault(at, fault, false),
-            Err(StoreError::NotReady) => return Err(StoreError::NotReady),
-            Err(error) => {
-                self.block(slot, error);
-                if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.end_sync(Some(SyncError::Store));
-                }
-                self.answered(at, Kind::Fetch);
-            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -290,10 +343,13 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
+        log: LogId,
         name: &str,
         key: [u8; 32],
     ) -> Result<(), StoreError> {
-        let Some((at, Asked::Key { log })) = self.outstanding(peer, request) else { return Ok(()) };
+        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Key { log }) else {
+            return Ok(());
+        };
         // The id commits to name and key, so whoever sends them cannot lie about them.
         let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
         let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {
@@ -304,8 +360,7 @@ impl<T: Tables> Node<T> {
         let is_new = self.replicas.find(&log).is_none();
         if is_new && self.may_introduce(peer) {
             match self.follow_as(store, &vkey, Origin::Introduced(by)) {
-                Err(Error::Store(StoreError::NotReady)) => return Err(StoreError::NotReady),
-                Err(Error::Store(error)) => self.notes.store = Some(error),
+                Err(Error::Store(error)) => return Err(error),
                 Err(_) => {}
                 Ok(()) => {
                     if let Some(peer) = self.peer_mut(peer) {
@@ -324,13 +379,12 @@ impl<T: Tables> Node<T> {
     /// A request was refused: a true answer, from which follows what not to ask again.
     pub(super) fn on_refused(&mut self, peer: PeerId, request: RequestId, refusal: Refusal) {
         let Some((at, asked)) = self.outstanding(peer, request) else { return };
-        if refusal == Refusal::Busy {
-            return self.fail(at, SyncError::Failed);
-        }
-        let Some(log) = asked.log() else { return self.fail(at, SyncError::Failed) };
+        let is_largest =
+            self.peer_ref(peer).is_some_and(|peer| peer.answer_limit(&self.config) == self.config.max_message);
+        // Whatever it says of the request, the peer is well: it answered.
+        self.answered(at, asked.kind());
+        let Some(log) = asked.log() else { return self.status_failed(peer, SyncError::Failed) };
         if let (Refusal::TooLong { index }, Asked::Records { start, .. }) = (refusal, asked) {
-            let is_largest =
-                self.peer_ref(peer).is_some_and(|peer| peer.answer_limit(&self.config) == self.config.max_message);
             let is_next = index == start && self.replicas.find(&log).is_some_and(|replica| replica.have == start);
             if is_largest && is_next {
                 self.too_long(peer, &log);
@@ -340,8 +394,6 @@ impl<T: Tables> Node<T> {
             Asked::Push { .. } | Asked::PushFork { .. } => self.push_ended(peer, log, PushOutcome::Refused),
             _ => self.fetch_failed(peer, &log, SyncError::Failed),
         }
-        // The peer is well: it answered.
-        self.answered(at, asked.kind());
     }
 
     /// The next record does not fit the answer asked for, which was the largest this node takes: so says one
@@ -387,44 +439,5 @@ impl<T: Tables> Node<T> {
         {
             self.replicas.note(slot, Note::Stalled);
         }
-    }
-
-    /// What is to be told of on-demand syncs.
-    pub(super) fn next_sync_notice(&mut self) -> Option<Notice> {
-        let replicas = &self.replicas;
-        let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
-            let sync = view.sync.filter(|sync| sync.is_over)?;
-            let error = sync.error;
-            view.sync = None;
-            let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
-            let (peer, log) = (view.peer, view.log);
-            Some(SyncReport {
-                peer,
-                log,
-                received: sync.received,
-                before: sync.before,
-                after,
-                theirs: sync.theirs,
-                error,
-            })
-        });
-        if let Some(report) = ended {
-            self.views
-                .retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
-            return Some(Notice::Synced(report));
-        }
-        let views = &self.views;
-        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
-            let error = match peer.sync? {
-                Sync::Compared => None,
-                Sync::Failed(error) => Some(error),
-                Sync::Wanted | Sync::Comparing => return None,
-            };
-            if views.as_slice().iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
-                return None;
-            }
-            peer.sync = None;
-            Some(Notice::SyncEnded { peer: peer.id, logs: peer.sync_logs, error })
-        })
     }
 }

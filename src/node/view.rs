@@ -29,9 +29,9 @@ pub struct View {
     pub(crate) is_owed: bool,
     /// Records it held when its status last showed it behind.
     pub(crate) was_behind: Option<u64>,
-    /// An answer came before the one that goes before it: until records follow on what is held again, one
-    /// range is asked for at a time, or the same ranges would be asked for and dropped over and over.
-    pub(crate) is_gapped: bool,
+    /// Ranges of records outstanding at one time, at most: one after a range that fell short or did not come,
+    /// more as they line up.
+    pub(crate) window: u8,
     /// Records held when it said that the next is too long to be sent here.
     pub(crate) too_long: Option<u64>,
     /// It was in the listing that is being compared.
@@ -90,7 +90,7 @@ impl View {
             sent_batch: false,
             is_owed: false,
             was_behind: None,
-            is_gapped: false,
+            window: u8::MAX,
             too_long: None,
             is_listed: false,
             failures: 0,
@@ -104,6 +104,9 @@ impl View {
         if self.complete != entry.complete {
             self.complete = entry.complete;
             self.is_compared = false;
+            // What was disputed was said of another head.
+            self.disputed = 0;
+            self.sent_batch = false;
         }
         self.have = entry.have;
         self.is_forked |= entry.forked;
@@ -117,6 +120,7 @@ impl View {
         }
         match (replica.is_forked, self.is_forked) {
             (true, true) => return Due::Nothing,
+            (true, false) | (false, true) if cfg!(verisoo_bug = "evidence-not-relayed") => return Due::Nothing,
             (true, false) => return Due::PushFork,
             (false, true) => return Due::Fork,
             (false, false) => {}
@@ -124,7 +128,9 @@ impl View {
         if self.disputed > 0 {
             return Due::Proof(self.disputed);
         }
-        if self.complete == replica.complete && self.have == replica.have {
+        let is_equal = self.complete == replica.complete
+            || (cfg!(verisoo_bug = "equal-sizes-taken-for-equal") && self.complete.size == replica.complete.size);
+        if is_equal && self.have == replica.have {
             return Due::Nothing;
         }
         if !self.is_compared && self.complete.size > 0 && self.complete.size <= replica.have {

@@ -230,6 +230,26 @@ pub(super) mod key {
     }
 }
 
+/// A size or an index: beyond 2^62 it is refused at decode, before any arithmetic sees it.
+pub(super) mod size {
+    use super::{Deserialize, Deserializer, MAX_SIZE, Serialize, Serializer, Unexpected};
+    use serde::de::Error as _;
+
+    // serde's `with` gives a reference.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+    pub(crate) fn serialize<S: Serializer>(size: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        size.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let size = u64::deserialize(deserializer)?;
+        if size > MAX_SIZE {
+            return Err(D::Error::invalid_value(Unexpected::Unsigned(size), &"at most 2^62"));
+        }
+        Ok(size)
+    }
+}
+
 impl Serialize for Head {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.size, self.root).serialize(serializer)

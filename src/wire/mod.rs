@@ -99,6 +99,7 @@ pub enum Request<'a> {
         /// The log.
         log: LogId,
         /// The size to prove from.
+        #[serde(with = "codec::size")]
         size: u64,
         /// The largest answer taken.
         limit: u32,
@@ -108,6 +109,7 @@ pub enum Request<'a> {
         /// The log.
         log: LogId,
         /// Index of the first record wanted.
+        #[serde(with = "codec::size")]
         start: u64,
         /// How many are wanted at most.
         count: u64,
@@ -161,6 +163,7 @@ pub struct Batch<'a> {
     /// The log.
     pub log: LogId,
     /// Index of the first record.
+    #[serde(with = "codec::size")]
     pub start: u64,
     /// A signed head at or beyond the end of the records.
     pub head: SignedHead,
@@ -245,6 +248,7 @@ pub struct ProofAnswer<'a> {
     /// The log.
     pub log: LogId,
     /// The size asked about.
+    #[serde(with = "codec::size")]
     pub size: u64,
     /// The answerer's root at `size`.
     pub root: Hash,
@@ -266,6 +270,7 @@ pub enum Refusal {
     /// The answerer dropped the records before `first`.
     Dropped {
         /// The first record still held.
+        #[serde(with = "codec::size")]
         first: u64,
     },
     /// Not now: the store is not ready, or full.
@@ -273,6 +278,7 @@ pub enum Refusal {
     /// The next record does not fit the largest answer the asker takes.
     TooLong {
         /// Index of that record.
+        #[serde(with = "codec::size")]
         index: u64,
     },
     /// What was pushed does not verify.

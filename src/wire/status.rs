@@ -77,6 +77,7 @@ pub struct StatusBody<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnLog {
     /// Records held.
+    #[serde(with = "codec::size")]
     pub have: u64,
     /// The largest head known that the log's key signed.
     pub head: Option<SignedHead>,
@@ -90,6 +91,7 @@ pub struct Entry {
     /// The complete head; [`Head::EMPTY`] where there is none.
     pub complete: Head,
     /// Records held, which may be more than the complete head's.
+    #[serde(with = "codec::size")]
     pub have: u64,
     /// The head that covers the records beyond the complete head.
     pub covering: Option<Head>,
@@ -169,6 +171,7 @@ pub struct PushWord {
     /// The complete head; [`Head::EMPTY`] where there is none.
     pub complete: Head,
     /// Records held.
+    #[serde(with = "codec::size")]
     pub have: u64,
 }
 

@@ -80,36 +80,45 @@ fn fault_of(federation: &Federation) -> Option<Fault> {
     })
 }
 
-fn was_asked(seen: &Seen, from: usize, to: usize, kind: &str) -> bool {
-    seen.borrow().iter().any(|request| *request == (from, to, kind))
+fn was_asked(seen: &Seen, from: usize, to: usize, kind: &'static str) -> bool {
+    seen.borrow().contains(&(from, to, kind))
 }
 
 /// Changes batches and proofs of one log in the answers of the liar to the reader.
 fn lies_about(
     log: LogId,
+    batch: impl Fn(RequestId, &Batch<'_>) -> Vec<u8> + 'static,
+    proof: impl Fn(RequestId, &ProofAnswer<'_>) -> Vec<u8> + 'static,
+) -> Tamper {
+    loses_or_lies_about(log, move |id, answer| Some(batch(id, answer)), proof)
+}
+
+/// The same where a batch may also get lost.
+fn loses_or_lies_about(
+    log: LogId,
     batch: impl Fn(RequestId, &Batch<'_>) -> Option<Vec<u8>> + 'static,
-    proof: impl Fn(RequestId, &ProofAnswer<'_>) -> Option<Vec<u8>> + 'static,
+    proof: impl Fn(RequestId, &ProofAnswer<'_>) -> Vec<u8> + 'static,
 ) -> Tamper {
     answers_of(LIAR, move |to, id, response| match response {
         Response::Records(answer) if to == READER && answer.log == log => batch(id, answer),
-        Response::Proof(answer) if to == READER && answer.log == log => proof(id, answer),
+        Response::Proof(answer) if to == READER && answer.log == log => Some(proof(id, answer)),
         other => Some(response_frame(id, *other)),
     })
 }
 
-fn with_false_records(id: RequestId, batch: &Batch<'_>) -> Option<Vec<u8>> {
+fn with_false_records(id: RequestId, batch: &Batch<'_>) -> Vec<u8> {
     let mut records = batch.records.to_vec();
     *records.last_mut().unwrap() ^= 1;
-    Some(response_frame(id, Response::Records(Batch { records: &records, ..*batch })))
+    response_frame(id, Response::Records(Batch { records: &records, ..*batch }))
 }
 
-fn as_it_is(id: RequestId, answer: &ProofAnswer<'_>) -> Option<Vec<u8>> {
-    Some(response_frame(id, Response::Proof(*answer)))
+fn as_it_is(id: RequestId, answer: &ProofAnswer<'_>) -> Vec<u8> {
+    response_frame(id, Response::Proof(*answer))
 }
 
-fn with_false_root(id: RequestId, answer: &ProofAnswer<'_>) -> Option<Vec<u8>> {
+fn with_false_root(id: RequestId, answer: &ProofAnswer<'_>) -> Vec<u8> {
     let root = verisoo::log::leaf_hash(b"no root of this log");
-    Some(response_frame(id, Response::Proof(ProofAnswer { root, ..*answer })))
+    response_frame(id, Response::Proof(ProofAnswer { root, ..*answer }))
 }
 
 /// The head with a signature of another key.
@@ -167,7 +176,7 @@ fn a_proof_under_a_head_of_another_key_is_the_peers_fault() {
         let log = federation.id(WRITER);
         let forge = |id, answer: &ProofAnswer<'_>| {
             let answer = ProofAnswer { head: forged(answer.head), ..*answer };
-            Some(response_frame(id, Response::Proof(answer)))
+            response_frame(id, Response::Proof(answer))
         };
         judge(&mut federation, lies_about(log, with_false_records, forge));
         assert_eq!(fault_of(&federation), is_authenticated.then_some(Fault::HeadSignature));
@@ -181,7 +190,7 @@ fn a_batch_under_a_head_of_another_key_is_the_peers_fault() {
         let log = federation.id(WRITER);
         let forge = |id, batch: &Batch<'_>| {
             let batch = Batch { head: forged(batch.head), ..*batch };
-            Some(response_frame(id, Response::Records(batch)))
+            response_frame(id, Response::Records(batch))
         };
         let seen = judge(&mut federation, lies_about(log, forge, as_it_is));
         assert!(!was_asked(&seen, READER, LIAR, "proof"), "there is nothing undecided about it");
@@ -198,14 +207,14 @@ fn a_batch_of_another_history_is_proven_a_fork_whoever_brings_it() {
             let other = other_history();
             let records = other.framed(usize::try_from(batch.start).unwrap(), 10);
             let batch = Batch { head: other.head(10), proof: Proof::default(), records: &records, ..*batch };
-            Some(response_frame(id, Response::Records(batch)))
+            response_frame(id, Response::Records(batch))
         };
         let proof = |id, answer: &ProofAnswer<'_>| {
             let other = other_history();
             let hashes = other.proof(answer.size, 10);
             let (root, head) = (other.root(answer.size), other.head(10));
             let answer = ProofAnswer { root, head, proof: Proof::new(&hashes).unwrap(), ..*answer };
-            Some(response_frame(id, Response::Proof(answer)))
+            response_frame(id, Response::Proof(answer))
         };
         federation.tamper = Some(lies_about(log, batch, proof));
         federation.append_many(LIAR, 3);
@@ -278,7 +287,7 @@ fn a_claimed_root_that_cannot_be_proven_is_the_peers_fault_and_not_the_logs() {
     let mut federation = reader_of_a_part(&history);
     let log = history.id();
     federation.tamper =
-        Some(lies_about(log, |id, batch| Some(response_frame(id, Response::Records(*batch))), with_false_root));
+        Some(lies_about(log, |id, batch| response_frame(id, Response::Records(*batch)), with_false_root));
     federation.run_rounds(1);
     assert_eq!(fault_of(&federation), Some(Fault::FalseProof));
     assert_never_accused(&federation, &[log]);
@@ -286,7 +295,7 @@ fn a_claimed_root_that_cannot_be_proven_is_the_peers_fault_and_not_the_logs() {
 }
 
 /// What can be wrong with a batch, besides its single bits.
-fn wrong_batches() -> Vec<(&'static str, fn(&Batch<'_>) -> OwnedBatch)> {
+fn wrong_batches() -> Vec<(&'static str, SpoilBatch)> {
     fn own(batch: &Batch<'_>) -> OwnedBatch {
         OwnedBatch {
             log: batch.log,
@@ -327,7 +336,7 @@ fn wrong_batches() -> Vec<(&'static str, fn(&Batch<'_>) -> OwnedBatch)> {
             let records = writer.framed(usize::try_from(batch.start).unwrap(), 8);
             let mut proof = writer.proof(8, 10);
             proof.pop();
-            OwnedBatch { records, proof, ..own(batch) }
+            OwnedBatch { proof, records, ..own(batch) }
         }),
         ("a proof for another size", |batch| {
             let writer = History::written_by("writer", 10);
@@ -356,6 +365,8 @@ fn wrong_batches() -> Vec<(&'static str, fn(&Batch<'_>) -> OwnedBatch)> {
     ]
 }
 
+type SpoilBatch = fn(&Batch<'_>) -> OwnedBatch;
+
 struct OwnedBatch {
     log: LogId,
     start: u64,
@@ -376,7 +387,7 @@ fn whatever_is_wrong_with_a_batch_another_peer_is_asked_and_the_log_converges() 
             let batch = move |id, batch: &Batch<'_>| {
                 let OwnedBatch { log, start, head, proof, records } = spoil(batch);
                 let proof = Proof::new(&proof).unwrap();
-                Some(response_frame(id, Response::Records(Batch { log, start, head, proof, records: &records })))
+                response_frame(id, Response::Records(Batch { log, start, head, proof, records: &records }))
             };
             federation.tamper = Some(lies_about(log, batch, as_it_is));
             let seen = watch(&mut federation);
@@ -442,7 +453,7 @@ fn whatever_is_wrong_with_a_proof_it_is_never_the_logs_fault() {
         let proof = move |id, answer: &ProofAnswer<'_>| {
             let (log, size, root, head, proof) = spoil(answer);
             let proof = Proof::new(&proof).unwrap();
-            Some(response_frame(id, Response::Proof(ProofAnswer { log, size, root, head, proof })))
+            response_frame(id, Response::Proof(ProofAnswer { log, size, root, head, proof }))
         };
         judge(&mut federation, lies_about(log, with_false_records, proof));
         assert_eq!(fault_of(&federation), fault, "{what}");
@@ -462,7 +473,7 @@ fn a_peer_at_fault_stays_set_aside_though_more_of_its_answers_fail() {
     // Small answers, so that several are under way at one time.
     federation.append_many(WRITER, 3_000);
     federation.run_for(Duration::from_secs(1));
-    federation.tamper = Some(lies_about(log, forge, as_it_is));
+    federation.tamper = Some(loses_or_lies_about(log, forge, as_it_is));
     let seen = watch(&mut federation);
     federation.run_for(INTERVAL * 20);
     assert_eq!(fault_of(&federation), Some(Fault::HeadSignature));
@@ -503,7 +514,7 @@ fn a_lost_answer_does_not_make_the_ranges_behind_it_be_asked_for_over_and_over()
     federation.part(&[READER], &[HONEST]);
     let lost = std::cell::Cell::new(false);
     let lose = move |id, batch: &Batch<'_>| lost.replace(true).then(|| response_frame(id, Response::Records(*batch)));
-    federation.tamper = Some(lies_about(log, lose, as_it_is));
+    federation.tamper = Some(loses_or_lies_about(log, lose, as_it_is));
     let seen = watch(&mut federation);
     federation.run_rounds(2);
     assert_eq!(federation.size(READER, &log), federation.size(LIAR, &log));

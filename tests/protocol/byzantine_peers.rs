@@ -108,7 +108,9 @@ fn a_status_that_lists_a_head_its_log_did_not_sign_is_a_fault_over_any_transport
         body.digest = leaf_hash(b"another digest");
         body.listed = true;
         entries.retain(|entry| entry.log == log);
-        entries.iter_mut().for_each(|entry| entry.unproven = Some(forged));
+        for entry in entries {
+            entry.unproven = Some(forged);
+        }
     }));
     federation.append_many(WRITER, 1);
     federation.run_rounds(2);
@@ -244,6 +246,21 @@ fn an_invented_head_of_2_to_the_62_is_set_aside_and_true_heads_go_on() {
     }
     assert_eq!(health(&federation, READER, LIAR), Health::Healthy);
     assert!(!federation.is_forked(READER, &writer.id()), "nothing disproves it yet");
+}
+
+#[test]
+fn an_invented_head_does_not_hide_the_evidence_that_comes_after_it() {
+    let mut federation = federation();
+    federation.run_rounds(2);
+    let (writer, mut other) = (History::written_by("writer", 9), History::written_by("writer", 8));
+    other.push(b"another ninth");
+    ask(&mut federation, READER, &writer.push_of(writer.id(), MAX_SIZE, invented(&writer).0, &[], &[]));
+    for history in [&writer, &other] {
+        assert!(!federation.is_forked(READER, &writer.id()));
+        ask(&mut federation, READER, &history.push_of(writer.id(), 9, history.head(9), &[], &[]));
+    }
+    assert!(federation.is_forked(READER, &writer.id()));
+    federation.assert_fork_proof(READER, &writer.id(), writer.vkey());
 }
 
 #[test]
@@ -528,7 +545,7 @@ fn a_flood_of_strangers_requests_changes_no_state() {
     let fork = fork_proof(&stranger);
     let mut requests = Vec::new();
     for log in [stranger.id(), known, LogId::from_bytes([7; 32])] {
-        for number in [0, 1, 5, MAX_SIZE, u64::MAX] {
+        for number in [0, 1, 5, MAX_SIZE - 1, MAX_SIZE] {
             for limit in [0, 1, 100, 4_608, u32::MAX] {
                 requests.push(request_frame(Request::Proof { log, size: number, limit }));
                 for count in [0, 1, u64::MAX] {
@@ -760,6 +777,10 @@ fn what_one_peer_claims_does_not_keep_the_others_from_being_heard() {
         }))
     };
     federation.run_rounds(1);
+    // Its tables hold no more than they may, whatever it is told.
+    let shown = format!("{:?}", federation.members[READER].node);
+    assert_eq!(shown.matches("View {").count(), 8);
+    assert!(shown.matches("Outstanding {").count() <= 16);
     federation.dial(READER, HONEST);
     federation.run_rounds(4);
     assert_eq!(federation.size(READER, &federation.id(HONEST)), 2);
@@ -831,7 +852,8 @@ fn a_batch_too_large_for_a_quota_is_judged_like_any_other() {
 
 #[test]
 fn a_relay_that_withholds_is_passed_over() {
-    let refusals: [fn(RequestId) -> Option<Vec<u8>>; 6] = [
+    type Refuse = fn(RequestId) -> Option<Vec<u8>>;
+    let refusals: [Refuse; 6] = [
         |_| None,
         |id| Some(response_frame(id, Response::Refused(Refusal::NotHeld))),
         |id| Some(response_frame(id, Response::Refused(Refusal::Busy))),
@@ -955,6 +977,55 @@ fn one_who_answers_in_anothers_place_with_its_own_key_is_not_believed() {
     federation.tamper = None;
     federation.run_rounds(12);
     federation.assert_converged(&[0, 1]);
+}
+
+#[test]
+fn a_word_on_a_push_that_the_peer_did_not_sign_for_it_is_not_believed() {
+    let mut federation = Federation::of(&["writer", "peer"]);
+    federation.connect(0, 1);
+    federation.append_many(0, 3);
+    federation.run_rounds(2);
+    let peer = federation.peer(0, 1);
+    let acknowledged = |federation: &Federation| federation.members[0].node.peer(peer).unwrap().acknowledged;
+    assert_eq!(acknowledged(&federation), Some(3));
+    // One between them says for the peer that it has all: by its own signature, and by an old one of the
+    // peer's. What it says of itself in its status is what counts.
+    let middle = identity("middle");
+    let writer = History::written_by("writer", 9);
+    let old = Rc::new(RefCell::new(None));
+    let told = Rc::new(Cell::new(0));
+    let (kept, counted) = (Rc::clone(&old), Rc::clone(&told));
+    federation.tamper = Some(Box::new(move |_, to, frame| {
+        let Message::Response(Response::Pushed(word)) = &frame.message else { return Some(encode(frame)) };
+        if to != 0 {
+            return Some(encode(frame));
+        }
+        counted.set(counted.get() + 1);
+        if counted.get() == 1 {
+            *kept.borrow_mut() = Some((word.signature, word.body.to_vec()));
+            return Some(encode(frame));
+        }
+        let word = PushWord { log: writer.id(), complete: writer.head(9).head, have: 9 };
+        let mut buf = [0; 128];
+        let body = postcard::to_slice(&word, &mut buf).unwrap().to_vec();
+        let (signature, body) = match counted.get() % 2 {
+            0 => (middle.sign(&body), body),
+            _ => kept.borrow().clone().unwrap(),
+        };
+        Some(response_frame(frame.id, Response::Pushed(Signed { signature, body: &body })))
+    }));
+    federation.append_many(0, 1);
+    federation.run_for(DELAY * 4);
+    assert_eq!((told.get(), acknowledged(&federation)), (1, Some(4)));
+    for size in [5, 6, 7] {
+        federation.append_many(0, 1);
+        federation.run_for(DELAY * 4);
+        assert!(told.get() > 1);
+        assert_eq!(acknowledged(&federation), Some(4), "{size}");
+    }
+    assert_eq!(faults(&federation, 0), []);
+    federation.run_rounds(2);
+    assert_eq!(acknowledged(&federation), Some(7));
 }
 
 #[test]

@@ -179,6 +179,20 @@ impl Federation {
         let member = &mut self.members[a];
         let identity = identity(&member.name);
         let node = Node::open(identity, member.config.clone(), seed, self.now, &mut member.store, start).unwrap();
+        self.put(a, node);
+    }
+
+    /// Starts a stopped member as if its log had never existed.
+    pub fn start_anew(&mut self, a: usize) {
+        let seed = self.seed();
+        let member = &mut self.members[a];
+        member.store = MemoryStore::new();
+        let node = Node::new(identity(&member.name), member.config.clone(), seed, self.now);
+        self.put(a, node);
+    }
+
+    fn put(&mut self, a: usize, node: Node) {
+        let member = &mut self.members[a];
         member.node = node;
         member.is_up = true;
         let routes: Vec<usize> = std::mem::take(&mut member.routes).into_values().collect();

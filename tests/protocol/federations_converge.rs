@@ -49,10 +49,7 @@ fn a_line_of_five_converges() {
 
 #[test]
 fn a_star_of_five_converges() {
-    let mut federation = Federation::of(&["a", "b", "c", "d", "e"]);
-    for a in 1..5 {
-        federation.connect(0, a);
-    }
+    let mut federation = star(&["a", "b", "c", "d", "e"]);
     for a in 0..5 {
         federation.append_many(a, 100);
     }
@@ -63,14 +60,73 @@ fn a_star_of_five_converges() {
 
 #[test]
 fn a_ring_of_five_converges() {
-    let mut federation = line(&["a", "b", "c", "d", "e"]);
-    federation.connect(4, 0);
+    let mut federation = ring(&["a", "b", "c", "d", "e"]);
     for a in 0..5 {
         federation.append_many(a, 1);
     }
     federation.run_rounds(4);
     let all = federation.all();
     federation.assert_converged(&all);
+}
+
+fn star(names: &[&str]) -> Federation {
+    let mut federation = Federation::of(names);
+    for a in 1..names.len() {
+        federation.connect(0, a);
+    }
+    federation
+}
+
+fn ring(names: &[&str]) -> Federation {
+    let mut federation = line(names);
+    federation.connect(names.len() - 1, 0);
+    federation
+}
+
+/// Five nodes in every shape.
+fn shapes() -> [Federation; 3] {
+    let names = ["a", "b", "c", "d", "e"];
+    [line(&names), star(&names), ring(&names)]
+}
+
+#[test]
+fn in_every_shape_a_partition_heals() {
+    for mut federation in shapes() {
+        federation.append_many(0, 3);
+        federation.run_rounds(4);
+        federation.part(&[0, 1], &[2, 3, 4]);
+        for a in 0..5 {
+            federation.append_many(a, 10);
+        }
+        federation.run_rounds(5);
+        let all = federation.all();
+        assert!(!federation.is_converged(&all));
+        federation.heal();
+        federation.run_rounds(20);
+        federation.assert_converged(&all);
+        for reader in 0..5 {
+            assert_eq!(federation.size(reader, &federation.id(0)), 13);
+            assert_eq!(federation.size(reader, &federation.id(4)), 10);
+        }
+    }
+}
+
+#[test]
+fn in_every_shape_a_node_added_late_catches_up() {
+    for mut federation in shapes() {
+        for a in 0..5 {
+            federation.append_many(a, 100);
+        }
+        federation.run_rounds(5);
+        let late = federation.add("late");
+        federation.append_many(late, 7);
+        federation.connect(late, 3);
+        federation.run_rounds(6);
+        let all = federation.all();
+        federation.assert_converged(&all);
+        assert_eq!(federation.size(0, &federation.id(late)), 7);
+        assert_eq!(federation.size(late, &federation.id(0)), 100);
+    }
 }
 
 #[test]

@@ -257,7 +257,9 @@ fn a_peer_whose_status_does_not_come_to_say_so_is_pushed_evidence_once_a_round()
     let mut watched = federation.tamper.take().unwrap();
     let mut statuses = crate::hostile::statuses_of(1, "b", |_, body, entries| {
         body.listed = true;
-        entries.iter_mut().for_each(|entry| entry.forked = false);
+        for entry in entries {
+            entry.forked = false;
+        }
     });
     federation.tamper = Some(Box::new(move |from, to, frame| {
         watched(from, to, frame)?;

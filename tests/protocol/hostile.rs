@@ -27,7 +27,9 @@ impl History {
     pub fn new(name: &str, records: &[&str]) -> Self {
         let mut history =
             Self { identity: identity(name), records: Vec::new(), hashes: Vec::new(), frontier: Frontier::new() };
-        records.iter().for_each(|record| history.push(record.as_bytes()));
+        for record in records {
+            history.push(record.as_bytes());
+        }
         history
     }
 

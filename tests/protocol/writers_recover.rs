@@ -1,5 +1,7 @@
 //! Nobody signs twice: a writer that lost its memory takes its log back before it signs again.
 
+use std::time::Duration;
+
 use verisoo::{Answers, Error, Notice, Start};
 
 use crate::federation::{Federation, INTERVAL};
@@ -171,6 +173,18 @@ fn a_second_instance_of_a_key_makes_the_first_stop_writing() {
 }
 
 #[test]
+fn a_log_begun_anew_by_mistake_stops_before_it_forks() {
+    let mut federation = three();
+    federation.stop(0);
+    federation.start_anew(0);
+    federation.run_rounds(2);
+    assert!(federation.has_noticed(0, |notice| *notice == Notice::WritingStopped));
+    assert_eq!(refuses_to_append(&mut federation, 0), Error::Stopped);
+    assert!(!federation.notices.iter().any(|(_, notice)| matches!(notice, Notice::StoreFailed { .. })));
+    assert!(!federation.is_forked(1, &federation.id(0)));
+}
+
+#[test]
 fn restarts_in_the_middle_of_everything_lose_nothing() {
     let mut federation = three();
     for turn in 0..12 {
@@ -187,4 +201,42 @@ fn restarts_in_the_middle_of_everything_lose_nothing() {
     federation.assert_converged(&[0, 1, 2]);
     assert_eq!(federation.size(0, &federation.id(1)), 160);
     assert!(!federation.notices.iter().any(|(_, notice)| matches!(notice, Notice::ForkDetected { .. })));
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_of_a_large_append_takes_back_all_it_signed() {
+    for moment in 0..14 {
+        let mut federation = three();
+        for index in 0..20 {
+            federation.append(0, &[index; 60_000]);
+        }
+        federation.run_for(Duration::from_millis(5 * moment + 1));
+        federation.stop(0);
+        federation.start_from_nothing(0);
+        federation.run_rounds(4);
+        assert_eq!(
+            federation.members[0].node.check_writing(),
+            Ok(()),
+            "{moment}: {:?}",
+            federation.members[0].node.recovery()
+        );
+        federation.append_many(0, 1);
+        federation.run_rounds(3);
+        federation.assert_converged(&[0, 1, 2]);
+        assert!(!federation.notices.iter().any(|(_, notice)| matches!(notice, Notice::ForkDetected { .. })));
+    }
+}
+
+#[test]
+fn what_a_recovery_waits_for_can_be_asked() {
+    let mut federation = three();
+    federation.stop(0);
+    federation.stop(2);
+    federation.start_from_nothing(0);
+    federation.run_rounds(3);
+    let waits = federation.members[0].node.recovery().unwrap();
+    assert_eq!((waits.have, waits.signed, waits.answered, waits.needed), (40, 40, 1, 2));
+    federation.members[2].is_up = true;
+    federation.run_rounds(12);
+    assert_eq!(federation.members[0].node.recovery(), None);
 }

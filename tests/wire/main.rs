@@ -55,7 +55,7 @@ quickcheck! {
     }
 
     fn a_push_word_is_read_back_as_it_was_written(parts: Parts) -> bool {
-        let word = PushWord { log: parts.logs[0], complete: parts.heads[0].head, have: parts.numbers[0] };
+        let word = PushWord { log: parts.logs[0], complete: parts.heads[0].head, have: parts.sizes[0] };
         let plain = Plain::word(&word);
         PushWord::decode(&plain.bytes) == Ok(word) && postcard::to_slice(&word, &mut [0; 200]).unwrap() == plain.bytes
     }
@@ -197,6 +197,30 @@ fn false_heads() -> [Head; 5] {
 }
 
 #[test]
+fn sizes_and_indices_beyond_2_to_the_62_are_refused() {
+    for kind in [1, 2, 5, 8, 9, 16, 18] {
+        let mut parts = Parts::sample(kind);
+        parts.sizes = [MAX_SIZE; 2];
+        assert!(Frame::decode(&Plain::frame(&parts.frame()).bytes).is_ok(), "kind {kind}");
+        parts.sizes = [MAX_SIZE + 1; 2];
+        let bytes = Plain::frame(&parts.frame()).bytes;
+        assert_eq!(Frame::decode(&bytes), Err(DecodeError::Malformed), "kind {kind}");
+    }
+    let mut parts = Parts::sample(0);
+    parts.flags = [true; 3];
+    let log = parts.logs[0];
+    let word = PushWord { log, complete: parts.heads[0].head, have: MAX_SIZE + 1 };
+    assert_eq!(PushWord::decode(&Plain::word(&word).bytes), Err(DecodeError::Malformed));
+    for sizes in [[MAX_SIZE + 1, 0], [0, MAX_SIZE + 1]] {
+        // Of an entry, and of the asker's own log.
+        let entry = Entry { have: sizes[0], ..parts.entry(log) };
+        let status = Parts { sizes: [0, sizes[1]], ..parts.clone() };
+        let plain = Plain::status(&status.status(&[]), &[entry]);
+        assert_eq!(StatusBody::decode(&plain.bytes), Err(DecodeError::Malformed), "{sizes:?}");
+    }
+}
+
+#[test]
 fn heads_no_log_can_have_are_refused() {
     for kind in [5, 8, 9] {
         let mut parts = Parts::sample(kind);
@@ -322,7 +346,8 @@ fn the_body_of_a_status_has_one_encoding() {
 fn every_message_but_one_with_a_long_record_fits_the_smallest_limit() {
     let limit = MIN_MESSAGE as usize;
     let largest = Parts {
-        numbers: [u64::MAX; 4],
+        numbers: [u64::MAX; 2],
+        sizes: [MAX_SIZE; 2],
         limit: u32::MAX,
         proof: vec![[0xff; 32]; MAX_PROOF],
         name: "n".repeat(Name::MAX_LEN),

@@ -12,7 +12,10 @@ use verisoo::{Hash, Head, LogId, Signature, SignedHead};
 #[derive(Clone, Debug)]
 pub struct Parts {
     pub kind: usize,
-    pub numbers: [u64; 4],
+    /// Ids and counts: any number.
+    pub numbers: [u64; 2],
+    /// Sizes and indices: at most 2^62.
+    pub sizes: [u64; 2],
     pub limit: u32,
     pub logs: [LogId; 2],
     pub digests: [Hash; 3],
@@ -35,7 +38,8 @@ impl Parts {
         };
         Self {
             kind,
-            numbers: [300, 7, u64::MAX, 1 << 40],
+            numbers: [300, u64::MAX],
+            sizes: [7, 1 << 40],
             limit: 70_000,
             logs: [LogId::from_bytes([1; 32]), LogId::from_bytes([0xff; 32])],
             digests: [2, 3, 0x80].map(|fill| Hash::from_bytes([fill; 32])),
@@ -48,7 +52,7 @@ impl Parts {
     }
 
     pub fn frame(&self) -> Frame<'_> {
-        let [a, b, c, d] = self.numbers;
+        let ([a, c], [b, d]) = (self.numbers, self.sizes);
         let (log, limit) = (self.logs[0], self.limit);
         let proof = Proof::new(&self.proof).unwrap();
         let batch = Batch { log, start: b, head: self.heads[0], proof, records: &self.bytes };
@@ -94,7 +98,7 @@ impl Parts {
         Entry {
             log,
             complete: self.heads[0].head,
-            have: self.numbers[0],
+            have: self.sizes[0],
             covering: self.flags[0].then_some(self.heads[1].head),
             unproven: self.flags[1].then_some(self.heads[2]),
             forked: self.flags[2],
@@ -103,7 +107,7 @@ impl Parts {
 
     /// A status with these entries, encoded one after the other.
     pub fn status<'a>(&self, entries: &'a [u8]) -> StatusBody<'a> {
-        let own = OwnLog { have: self.numbers[1], head: self.flags[1].then_some(self.heads[1]) };
+        let own = OwnLog { have: self.sizes[1], head: self.flags[1].then_some(self.heads[1]) };
         StatusBody {
             digest: self.digests[0],
             max_message: self.limit,
@@ -118,10 +122,10 @@ impl Parts {
 
 impl Arbitrary for Parts {
     fn arbitrary(g: &mut Gen) -> Self {
-        let numbers = [(); 4].map(|()| number(g));
         Self {
             kind: usize::arbitrary(g) % Self::KINDS,
-            numbers,
+            numbers: [(); 2].map(|()| number(g)),
+            sizes: [(); 2].map(|()| number(g) % (MAX_SIZE + 1)),
             limit: u32::arbitrary(g),
             logs: [LogId::from_bytes(bytes(g)), LogId::from_bytes(bytes(g))],
             digests: [(); 3].map(|()| Hash::from_bytes(bytes(g))),

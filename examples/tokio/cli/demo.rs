@@ -29,7 +29,7 @@ struct Summary<'a> {
     root: &'a str,
 }
 
-/// Moments of the demo.
+/// How long each part of the demo took.
 struct Times {
     signed: Duration,
     converged: Duration,
@@ -44,11 +44,12 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         eprintln!("skipped: {error}");
     }
     if files.is_empty() {
+        ensure!(errors.is_empty(), "no file in {} can be read", dir.display());
         eprintln!("there are no files in {}: nothing to attest", dir.display());
     }
     let (members, _running) = spread::start(NAMES).await?;
 
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let bars = Bars::new(files.len());
     let unreadable = attest_everywhere(&members, &dir, &files, &bars).await?;
     for error in &unreadable {
@@ -57,18 +58,18 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
             eprintln!("skipped: {error}");
         }
     }
-    let signed = begun.elapsed();
+    let signed = lap(&mut begun);
     let records = (files.len() - unreadable.len()) as u64;
     let views = converge(&members, records, args.patience, &bars).await?;
     let is_converged = are_converged(&views, records);
-    let converged = begun.elapsed();
+    let converged = lap(&mut begun);
     let mut verified = 0;
     if is_converged {
         for member in &members {
             verified += spread::verify(&members, member, |count| bars.verified.inc(count)).await?;
         }
     }
-    let times = Times { signed, converged: converged - signed, verified: begun.elapsed() - converged };
+    let times = Times { signed, converged, verified: lap(&mut begun) };
     bars.clear();
 
     let root = views.first().map(|view| view.root.to_string()).unwrap_or_default();
@@ -84,6 +85,13 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let pairs = records * members.len() as u64;
     ensure!(verified == pairs, "only {verified} of {pairs} records were verified");
     Ok(())
+}
+
+/// The time since `begun`, which begins anew.
+fn lap(begun: &mut Instant) -> Duration {
+    let lap = begun.elapsed();
+    *begun = Instant::now();
+    lap
 }
 
 /// The folder asked for, or the project's: cargo says where that is.
@@ -191,7 +199,7 @@ impl Bars {
         let signed = bar("attested", files);
         let nodes = NAMES.iter().map(|name| bar(name, files)).collect();
         let verified = bar("verified", files * NAMES.len() as u64);
-        Self { signed, nodes, verified, all }
+        Self { all, signed, nodes, verified }
     }
 
     fn clear(&self) {

@@ -41,7 +41,8 @@ pub fn load(file: &Path) -> anyhow::Result<Identity> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file).with_context(about)?.permissions());
-        ensure!(mode & 0o077 == 0, "{}: others may read it; chmod 600", about());
+        let is_private = matches!(mode & 0o077, 0);
+        ensure!(is_private, "{}: others may read it; chmod 600", about());
     }
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let (name, seed) = (lines.next().unwrap_or_default(), lines.next().and_then(Hash::from_hex));

@@ -72,26 +72,26 @@ struct DemoArgs {
     #[arg(long)]
     json: bool,
     /// Give up when nothing has moved for so many seconds
-    #[arg(long, default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     patience: Duration,
 }
 
 #[derive(Args)]
 struct ServeArgs {
     /// The node's key, as keygen wrote it
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Where peers and readers connect
-    #[arg(long)]
+    #[arg(long, value_name = "ADDR")]
     listen: String,
     /// A peer: its URL and the key it must have
     #[arg(long = "peer", value_name = "URL=VKEY", value_parser = peer)]
     peers: Vec<PeerAddress>,
     /// Seconds between rounds
-    #[arg(long, default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     interval: Duration,
     /// Where new records come in
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     admin: String,
     /// Say that this key has never been used: its log begins now
     #[arg(long, conflicts_with = "recover")]

@@ -27,6 +27,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
     let peers = bind(&args.listen).await?;
     let operator = bind(&args.admin).await?;
+    // From here on a signal does not simply end us; so whoever reads the lines below may send one.
+    let interrupted = interrupted()?;
     println!("{vkey}");
     println!("listening on http://{}", peers.local_addr()?);
     println!("admin on http://{}", operator.local_addr()?);
@@ -36,7 +38,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let administered = tokio::spawn(listen(operator, admin::router(handle, &limits), limits, stopped));
     let driven = tokio::spawn(driver.on_notice(tell).run());
 
-    interrupted().await?;
+    interrupted.await;
     eprintln!("stopping");
     // No more requests; those under way are answered; then nobody has a handle any more, and the node ends.
     stop.send_replace(true);
@@ -50,19 +52,23 @@ async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Ctrl-C, or what a service manager sends.
-async fn interrupted() -> anyhow::Result<()> {
+/// Waits for Ctrl-C, or for what a service manager sends.
+fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            result = signal::ctrl_c() => result?,
-            _ = terminate.recv() => {}
-        }
+        use signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    signal::ctrl_c().await?;
-    Ok(())
+    Ok(async {
+        let _ = signal::ctrl_c().await;
+    })
 }
 
 /// What an operator wants to read in the log. Heads and pushes come by too often for that.

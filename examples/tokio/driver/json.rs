@@ -21,16 +21,16 @@ pub struct Status {
     pub root: String,
     /// One hash over the heads of all logs: equal where nodes are converged.
     pub federation_root: String,
-    pub logs: Vec<Log>,
+    pub logs: Vec<LogStatus>,
     /// `writing`, `recovering` or `stopped`.
     pub state: String,
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerStatus>,
     /// The largest frame the node takes, in bytes.
     pub max_message: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Log {
+pub struct LogStatus {
     pub log: String,
     pub name: String,
     pub size: u64,
@@ -41,7 +41,7 @@ pub struct Log {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Peer {
+pub struct PeerStatus {
     pub name: String,
     pub node: String,
     pub health: String,
@@ -72,11 +72,11 @@ pub fn status(engine: &mut Engine) -> Status {
     }
 }
 
-fn logs(engine: &mut Engine) -> Vec<Log> {
+fn logs(engine: &mut Engine) -> Vec<LogStatus> {
     let own = engine.node.id();
     let own_name = engine.node.vkey().name().to_string();
     let store = &mut engine.store;
-    let logs = engine.node.logs().map(|info| Log {
+    let logs = engine.node.logs().map(|info| LogStatus {
         log: info.log.to_string(),
         // The own log is in the store from its first record on.
         name: match store.log(&info.log) {
@@ -92,10 +92,10 @@ fn logs(engine: &mut Engine) -> Vec<Log> {
     logs.collect()
 }
 
-fn peers(engine: &Engine) -> Vec<Peer> {
+fn peers(engine: &Engine) -> Vec<PeerStatus> {
     let peers = engine.node.peers().map(|info| {
         let known = engine.peers.get(&info.id);
-        Peer {
+        PeerStatus {
             name: known.map_or_else(String::new, |peer| peer.name.clone()),
             node: info.node.to_string(),
             health: match info.health {

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -19,6 +20,9 @@ use verisoo::wire::RequestId;
 use verisoo::{Command, LogId, PeerId};
 
 use super::BINARY;
+
+/// About as many requests as a node has outstanding at one time.
+const MAX_REQUESTS: usize = 256;
 
 /// What the driver knows of a peer.
 #[derive(Clone, Debug)]
@@ -74,6 +78,10 @@ impl Links {
         deadline: Duration,
     ) {
         while self.tasks.try_join_next().is_some() {}
+        if self.last_fetch.len() > 2 * MAX_REQUESTS {
+            // What has been handed over holds nobody up.
+            self.last_fetch.retain(|_, done| matches!(done.try_recv(), Err(TryRecvError::Empty)));
+        }
         let http = http_request(&self.client, base, command, frame);
         let (before, done) = match *command {
             Command::FetchRecords { log, .. } => {

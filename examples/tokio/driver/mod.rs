@@ -76,8 +76,10 @@ pub struct Driver {
     calls: mpsc::Receiver<Call>,
     links: Links,
     answers: mpsc::Receiver<Answer>,
-    on_notice: fn(&Engine, Notice),
+    on_notice: OnNotice,
 }
+
+type OnNotice = Box<dyn FnMut(&Engine, Notice) + Send>;
 
 type Call = Box<dyn FnOnce(&mut Engine) + Send>;
 
@@ -145,12 +147,12 @@ impl Driver {
         let engine = Engine::new(node, store, identity, clock, urls, max_message);
         let (send_call, calls) = mpsc::channel(limits.mailbox);
         let handle = Handle { calls: send_call, max_message, patience: limits.request_time };
-        Ok((Self { engine, calls, links, answers, on_notice: |_, _| {} }, handle))
+        Ok((Self { engine, calls, links, answers, on_notice: Box::new(|_, _| {}) }, handle))
     }
 
     /// Tells the application what the node has to tell.
-    pub fn on_notice(mut self, on_notice: fn(&Engine, Notice)) -> Self {
-        self.on_notice = on_notice;
+    pub fn on_notice(mut self, on_notice: impl FnMut(&Engine, Notice) + Send + 'static) -> Self {
+        self.on_notice = Box::new(on_notice);
         self
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -15,14 +15,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use verisoo::LogId;
 use verisoo::wire::{Frame, Message, Request as WireRequest, RequestId, Response as WireResponse};
 
 use super::error::{ApiError, status_of};
-use super::json::{self, ForkRequest, PushRequest};
+use super::json;
 use super::{BINARY, Engine, Handle, Limits};
 
 /// The peers' port. Reading and gossip; local records come in elsewhere (see `admin`).
@@ -89,61 +90,31 @@ pub type BodyResult = Result<Bytes, BytesRejection>;
 type Answer = Result<Response, ApiError>;
 
 async fn status(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {
-    let Query(query) = query?;
-    if wants_binary(&headers) {
-        return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Status(_))).await;
-    }
-    Ok(Json(handle.call(|engine| json::status(engine)).await?).into_response())
+    get_answer(handle, &headers, query, Kind::Status, |engine, _| Ok(json::status(engine))).await
 }
 
 async fn records(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {
-    let Query(query) = query?;
-    if wants_binary(&headers) {
-        return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Records { .. })).await;
-    }
-    Ok(Json(handle.call(move |engine| json::records(engine, &query)).await??).into_response())
+    get_answer(handle, &headers, query, Kind::Records, json::records).await
 }
 
 async fn consistency(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {
-    let Query(query) = query?;
-    if wants_binary(&headers) {
-        return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Proof { .. })).await;
-    }
-    Ok(Json(handle.call(move |engine| json::consistency(engine, &query)).await??).into_response())
+    get_answer(handle, &headers, query, Kind::Proof, json::consistency).await
 }
 
 async fn key(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {
-    let Query(query) = query?;
-    if wants_binary(&headers) {
-        return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Key { .. })).await;
-    }
-    Ok(Json(handle.call(move |engine| json::key(engine, &query)).await??).into_response())
+    get_answer(handle, &headers, query, Kind::Key, json::key).await
 }
 
 async fn fork(State(handle): State<Handle>, headers: HeaderMap, query: LogQueryResult) -> Answer {
-    let Query(query) = query?;
-    if wants_binary(&headers) {
-        return exchange(&handle, from_query(&query)?, |request| matches!(request, WireRequest::Fork { .. })).await;
-    }
-    Ok(Json(handle.call(move |engine| json::fork(engine, &query)).await??).into_response())
+    get_answer(handle, &headers, query, Kind::Fork, json::fork).await
 }
 
 async fn push(State(handle): State<Handle>, headers: HeaderMap, body: BodyResult) -> Answer {
-    let body = body?;
-    if sends_binary(&headers) {
-        return exchange(&handle, body.into(), |request| matches!(request, WireRequest::Push(_))).await;
-    }
-    let push: PushRequest = parse(&body)?;
-    Ok(Json(handle.call(move |engine| json::push(engine, &push)).await??).into_response())
+    post_answer(handle, &headers, body?, Kind::Push, json::push).await
 }
 
 async fn push_fork(State(handle): State<Handle>, headers: HeaderMap, body: BodyResult) -> Answer {
-    let body = body?;
-    if sends_binary(&headers) {
-        return exchange(&handle, body.into(), |request| matches!(request, WireRequest::PushFork { .. })).await;
-    }
-    let fork: ForkRequest = parse(&body)?;
-    Ok(Json(handle.call(move |engine| json::push_fork(engine, &fork)).await??).into_response())
+    post_answer(handle, &headers, body?, Kind::PushFork, json::push_fork).await
 }
 
 /// The signed note of a log's head.
@@ -168,44 +139,115 @@ async fn proof(State(handle): State<Handle>, index: Result<Path<u64>, PathReject
     Ok(proof.await??.into_response())
 }
 
-fn wants_binary(headers: &HeaderMap) -> bool {
-    headers.get(ACCEPT).is_some_and(|value| value == BINARY)
+/// Answers a GET: with a frame where one is wanted, otherwise with what `json` says.
+async fn get_answer<T: Serialize + Send + 'static>(
+    handle: Handle,
+    headers: &HeaderMap,
+    query: LogQueryResult,
+    kind: Kind,
+    json: fn(&mut Engine, &LogQuery) -> Result<T, ApiError>,
+) -> Answer {
+    let Query(query) = query?;
+    if !names_binary(headers, ACCEPT) && !names_binary(headers, CONTENT_TYPE) {
+        return Ok(Json(handle.call(move |engine| json(engine, &query)).await??).into_response());
+    }
+    let frame = query.frame.as_ref().map(|frame| URL_SAFE_NO_PAD.decode(frame));
+    let frame = frame.transpose().map_err(|_| ApiError::bad("frame: not base64url without padding"))?;
+    let answer = handle.call(move |engine| {
+        if let Some(frame) = frame {
+            return exchange(engine, &frame, kind);
+        }
+        let request = kind.request(&query, query.log(engine)?)?;
+        engine.respond(RequestId::new(0), &request).map(<[u8]>::to_vec)
+    });
+    Ok(frame_answer(answer.await??))
 }
 
-fn sends_binary(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value == BINARY)
+/// Answers a POST in the format in which it came.
+async fn post_answer<P: DeserializeOwned + Send + 'static, T: Serialize + Send + 'static>(
+    handle: Handle,
+    headers: &HeaderMap,
+    body: Bytes,
+    kind: Kind,
+    json: fn(&mut Engine, &P) -> Result<T, ApiError>,
+) -> Answer {
+    if names_binary(headers, CONTENT_TYPE) {
+        let answer = handle.call(move |engine| exchange(engine, &body, kind));
+        return Ok(frame_answer(answer.await??));
+    }
+    let parsed: P = parse(&body)?;
+    Ok(Json(handle.call(move |engine| json(engine, &parsed)).await??).into_response())
+}
+
+fn names_binary(headers: &HeaderMap, header: HeaderName) -> bool {
+    let value = headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split([',', ';']).any(|part| part.trim() == BINARY)
 }
 
 pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::bad(error.to_string()))
 }
 
-fn from_query(query: &LogQuery) -> Result<Vec<u8>, ApiError> {
-    let frame = query.frame.as_ref().ok_or_else(|| ApiError::bad("frame: a request in the wire format, base64url"))?;
-    URL_SAFE_NO_PAD.decode(frame).map_err(|_| ApiError::bad("frame: not base64url without padding"))
+/// Answers a frame with a frame.
+fn exchange(engine: &mut Engine, frame: &[u8], kind: Kind) -> Result<Vec<u8>, ApiError> {
+    let frame = Frame::decode(frame).map_err(|error| ApiError::bad(format!("frame: {error}")))?;
+    let Message::Request(request) = frame.message else { return Err(ApiError::bad("frame: not a request")) };
+    if !kind.is_of(&request) {
+        return Err(ApiError::bad("frame: another kind of request than this endpoint's"));
+    }
+    engine.respond(frame.id, &request).map(<[u8]>::to_vec)
 }
 
-/// Answers a frame with a frame. The status says the same for whoever does not read it.
-async fn exchange(handle: &Handle, frame: Vec<u8>, belongs_here: fn(&WireRequest<'_>) -> bool) -> Answer {
-    let answer = handle.call(move |engine| {
-        let (id, request) = request(&frame)?;
-        if !belongs_here(&request) {
-            return Err(ApiError::bad("frame: another kind of request than this endpoint's"));
-        }
-        engine.respond(id, &request).map(<[u8]>::to_vec)
-    });
-    let answer = answer.await??;
-    let status = match Frame::decode(&answer).map(|frame| frame.message) {
+/// The status says the same as the frame, for whoever does not read it.
+fn frame_answer(frame: Vec<u8>) -> Response {
+    let status = match Frame::decode(&frame).map(|frame| frame.message) {
         Ok(Message::Response(WireResponse::Refused(refusal))) => status_of(refusal),
         _ => StatusCode::OK,
     };
-    Ok((status, [(CONTENT_TYPE, BINARY)], answer).into_response())
+    (status, [(CONTENT_TYPE, BINARY)], frame).into_response()
 }
 
-fn request(frame: &[u8]) -> Result<(RequestId, WireRequest<'_>), ApiError> {
-    match Frame::decode(frame) {
-        Ok(Frame { id, message: Message::Request(request) }) => Ok((id, request)),
-        Ok(_) => Err(ApiError::bad("frame: not a request")),
-        Err(error) => Err(ApiError::bad(format!("frame: {error}"))),
+/// Which request belongs to an endpoint and method.
+#[derive(Clone, Copy)]
+enum Kind {
+    Status,
+    Records,
+    Proof,
+    Key,
+    Fork,
+    Push,
+    PushFork,
+}
+
+impl Kind {
+    fn is_of(self, request: &WireRequest<'_>) -> bool {
+        match self {
+            Self::Status => matches!(request, WireRequest::Status(_)),
+            Self::Records => matches!(request, WireRequest::Records { .. }),
+            Self::Proof => matches!(request, WireRequest::Proof { .. }),
+            Self::Key => matches!(request, WireRequest::Key { .. }),
+            Self::Fork => matches!(request, WireRequest::Fork { .. }),
+            Self::Push => matches!(request, WireRequest::Push(_)),
+            Self::PushFork => matches!(request, WireRequest::PushFork { .. }),
+        }
+    }
+
+    /// The request that readable parameters make.
+    fn request(self, query: &LogQuery, log: LogId) -> Result<WireRequest<'static>, ApiError> {
+        let limit = u32::MAX;
+        Ok(match self {
+            Self::Records => {
+                let (start, count) = (query.start.unwrap_or(0), query.count.unwrap_or(u64::MAX));
+                WireRequest::Records { log, start, count, limit }
+            }
+            Self::Proof => {
+                let size = query.old_size.ok_or_else(|| ApiError::bad("old_size: the size to prove from"))?;
+                WireRequest::Proof { log, size, limit }
+            }
+            Self::Key => WireRequest::Key { log },
+            Self::Fork => WireRequest::Fork { log },
+            // A status answers somebody's nonce.
+            _ => return Err(ApiError::bad("frame: a request in the wire format, base64url")),
+        })
     }
 }

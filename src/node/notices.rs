@@ -1,0 +1,116 @@
+//! What the application is told: derived from what is marked as not told yet.
+
+use super::replica::Note;
+use super::view::ViewTable;
+use super::{Node, Notice, SyncReport};
+use crate::peer::{Health, Sync};
+use crate::store::{Origin, Store};
+use crate::tables::{List, Tables};
+
+impl<T: Tables> Node<T> {
+    pub(super) fn next_notice(&mut self, store: &mut dyn Store) -> Option<Notice> {
+        if let Some(error) = self.notes.store.take() {
+            return Some(Notice::StoreFailed { error });
+        }
+        if core::mem::take(&mut self.notes.stopped) {
+            return Some(Notice::WritingStopped);
+        }
+        let tells_of_logs = self.notes.published.is_some() || self.notes.recovered || self.replicas.has_notes();
+        // What is told as done is durable.
+        if tells_of_logs && self.is_told_later(store) {
+            return self.next_peer_notice();
+        }
+        if let Some(head) = self.notes.published.take() {
+            return Some(Notice::Published { head });
+        }
+        if core::mem::take(&mut self.notes.recovered) {
+            let size = self.replicas.find(&self.own).map_or(0, |replica| replica.have);
+            return Some(Notice::Recovered { size });
+        }
+        let of_a_log = if self.replicas.has_notes() { self.next_log_notice() } else { None };
+        of_a_log.or_else(|| self.next_peer_notice()).or_else(|| self.next_sync_notice())
+    }
+
+    /// Whether the store has yet to make durable what there is to tell.
+    fn is_told_later(&mut self, store: &mut dyn Store) -> bool {
+        if self.is_unsynced && self.store_retry_at > self.clock.now {
+            return true;
+        }
+        let settled = self.settle(store);
+        settled.map_err(|error| self.store_failed(error)).is_err()
+    }
+
+    fn next_log_notice(&mut self) -> Option<Notice> {
+        while let Some((replica, note)) = self.replicas.take_note() {
+            let (log, have, origin) = (replica.id, replica.have, replica.origin);
+            return Some(match note {
+                Note::Forked => Notice::ForkDetected { log },
+                Note::Stalled => Notice::LogStalled { log, have },
+                Note::TooLong => Notice::RecordTooLong { log, index: have },
+                Note::Damaged => Notice::LogDamaged { log },
+                Note::Introduced => {
+                    let Origin::Introduced(by) = origin else { continue };
+                    let Some(peer) = self.peers.as_slice().iter().find(|peer| peer.node == by) else { continue };
+                    Notice::LogIntroduced { log, by: peer.id }
+                }
+            });
+        }
+        None
+    }
+
+    fn next_peer_notice(&mut self) -> Option<Notice> {
+        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
+            let id = peer.id;
+            if core::mem::take(&mut peer.notes.health) {
+                return Some(match peer.health {
+                    Health::Healthy => Notice::PeerRecovered { peer: id },
+                    Health::Unhealthy => Notice::PeerUnhealthy { peer: id },
+                    Health::AtFault(fault) => Notice::PeerAtFault { peer: id, fault },
+                });
+            }
+            if let Some((log, outcome)) = peer.notes.pushed.take() {
+                return Some(Notice::Pushed { peer: id, log, outcome });
+            }
+            core::mem::take(&mut peer.notes.quota).then_some(Notice::QuotaFull { peer: id })
+        })
+    }
+
+    /// What is to be told of on-demand syncs.
+    fn next_sync_notice(&mut self) -> Option<Notice> {
+        let replicas = &self.replicas;
+        let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
+            let sync = view.sync.filter(|sync| sync.is_over)?;
+            let error = sync.error;
+            view.sync = None;
+            let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
+            let (peer, log) = (view.peer, view.log);
+            Some(SyncReport {
+                peer,
+                log,
+                received: sync.received,
+                before: sync.before,
+                after,
+                theirs: sync.theirs,
+                error,
+            })
+        });
+        if let Some(report) = ended {
+            self.views
+                .retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
+            return Some(Notice::Synced(report));
+        }
+        let views = &self.views;
+        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
+            let error = match peer.sync? {
+                Sync::Compared => None,
+                Sync::Failed(error) => Some(error),
+                Sync::Wanted | Sync::Comparing => return None,
+            };
+            if views.as_slice().iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
+                return None;
+            }
+            peer.sync = None;
+            Some(Notice::SyncEnded { peer: peer.id, logs: peer.sync_logs, error })
+        })
+    }
+}

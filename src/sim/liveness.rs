@@ -1,0 +1,159 @@
+//! Whether the honest nodes come to agree, and fall silent, once faults have ended.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::disk::{Disk, DiskFault};
+use super::member::Member;
+use super::plan::{Act, Link, Plan, Profile};
+use super::{IDLE_INTERVALS, Invariant, Sample, Simulation, What};
+use crate::{LogId, Scheme};
+
+impl<S: Scheme, D: Disk> Simulation<S, D> {
+    pub(super) fn sample(&mut self) {
+        self.wakes.iter_mut().for_each(|wakes| *wakes = 0);
+        let (converged, pending) = self.convergence();
+        self.metrics.samples.push(Sample { at: self.now, converged });
+        if self.is_calm && self.plan.profile != Profile::Perf {
+            self.judge_liveness(&pending);
+        } else if self.is_calm && pending.is_empty() {
+            self.metrics.ended_at = Some(self.now);
+        }
+        if self.metrics.ended_at.is_none() {
+            self.schedule(self.now + self.plan.interval / 2, What::Sample);
+        }
+    }
+
+    fn judge_liveness(&mut self, pending: &[String]) {
+        let (now, interval) = (self.now, self.plan.interval);
+        let Some(converged_at) = self.metrics.converged_at else {
+            if pending.is_empty() {
+                self.metrics.converged_at = Some(now);
+                self.metrics.begin_idle();
+            } else if now > self.plan.calm_at + self.plan.patience * interval {
+                let node = self.core.first().copied().unwrap_or(0);
+                self.metrics.pending = pending.to_vec();
+                self.broken(node, (Invariant::Liveness, pending.join("; ")));
+            }
+            return;
+        };
+        if now < converged_at + IDLE_INTERVALS * interval {
+            return;
+        }
+        self.metrics.ended_at = Some(now);
+        // While adversaries go on, or a damaged log is asked for in vain, there is something to talk about.
+        let links = self.plan.links.iter().filter(|link| self.is_idle_link(link.from, link.to)).count() as u64;
+        let (messages, bytes) = self.metrics.idle();
+        let most = links * 2 * (IDLE_INTERVALS * 4 / 3 + 2);
+        let is_quiet = self.adversaries.is_empty() && !self.disks.iter().any(|disk| disk.has_rotted);
+        if is_quiet && (messages > most || bytes > messages * 400) {
+            let what = format!("{messages} messages of {bytes} bytes on {links} links in {IDLE_INTERVALS} intervals");
+            self.broken(0, (Invariant::IdleTraffic, what));
+        }
+    }
+
+    /// How much of what the core should agree on it does agree on, in thousandths, and what is missing.
+    pub(super) fn convergence(&mut self) -> (u32, Vec<String>) {
+        let mut pending = Vec::new();
+        let mut agreed = Agreed::default();
+        let core = self.core.clone();
+        for (log, truth) in &self.oracle.logs {
+            let follows = |at: &&u32| self.members[**at as usize].node.log(log).is_some();
+            let followers: Vec<u32> = core.iter().filter(follows).copied().collect();
+            if truth.writer.is_some_and(|writer| core.contains(&writer)) && followers.len() < core.len() {
+                pending.push(format!("{log:?} is followed by {} of {}", followers.len(), core.len()));
+            }
+            // What one follower has reaches those that are connected with it through followers.
+            for together in components(&followers, &self.plan.links) {
+                let members: Vec<_> = together.iter().map(|at| &self.members[*at as usize]).collect();
+                compare(log, &members, &mut agreed, &mut pending);
+            }
+        }
+        for member in core.iter().map(|at| &self.members[*at as usize]).filter(|member| !member.is_up) {
+            pending.push(format!("node {} is down", member.index));
+        }
+        if let Some(forked) = self.oracle.logs.values().filter_map(|truth| truth.forked_at).min()
+            && self.metrics.proven_at.is_none()
+            && core.iter().any(|at| self.members[*at as usize].node.logs().any(|info| info.is_forked))
+            && pending.is_empty()
+        {
+            self.metrics.proven_at = Some(self.now.saturating_sub(forked));
+        }
+        ((agreed.agreed * 1_000).checked_div(agreed.pairs).unwrap_or(1_000), pending)
+    }
+}
+
+/// Of so many pairs of node and log, so many are where they should be.
+#[derive(Default)]
+struct Agreed {
+    pairs: u32,
+    agreed: u32,
+}
+
+/// Holds what connected followers of one log have against each other: all the same, or all the fork proof.
+fn compare<S: Scheme, D: Disk>(log: &LogId, members: &[&Member<S, D>], agreed: &mut Agreed, pending: &mut Vec<String>) {
+    let infos = || members.iter().filter_map(|member| Some((member, member.node.log(log)?)));
+    let is_forked = infos().any(|(_, info)| info.is_forked);
+    let Some((_, best)) = infos().max_by_key(|(_, info)| (info.have, info.complete.size)) else { return };
+    for (member, info) in infos() {
+        agreed.pairs += 1;
+        // (A head alone may be ahead, where its writer withholds what leads to it.)
+        let agrees = if is_forked { info.is_forked } else { (info.have, info.complete) == (best.have, best.complete) };
+        if agrees {
+            agreed.agreed += 1;
+            continue;
+        }
+        let reason = match () {
+            () if is_forked => "without the fork proof",
+            () if !member.is_up => "down",
+            () if info.is_stalled => "stalled",
+            () if (info.have, info.complete.size) == (best.have, best.complete.size) => "on another branch",
+            () => "behind",
+        };
+        pending.push(format!(
+            "node {} {reason} on {log:?}: {} (head {}) of {} (head {})",
+            member.index, info.have, info.complete.size, best.have, best.complete.size
+        ));
+    }
+}
+
+/// The largest set of honest nodes that are connected through honest nodes. One whose disk reads falsely at
+/// times is none of them: it stops serving what it finds damaged, and says so.
+pub(super) fn connected(plan: &Plan) -> Vec<u32> {
+    let honest = u32::try_from(plan.honest()).unwrap_or(0);
+    let rots = |node: u32| {
+        plan.entries.iter().any(
+            |entry| matches!(entry.act, Act::Disk { node: rotten, fault: DiskFault::Rot { .. }, .. } if rotten == node),
+        )
+    };
+    let sound: Vec<u32> = (0..honest).filter(|node| !rots(*node)).collect();
+    // Of equally large ones the first.
+    let components = components(&sound, &plan.links);
+    components.into_iter().rev().max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// Parts nodes into those that are connected with each other through links among them.
+fn components(nodes: &[u32], links: &[Link]) -> Vec<Vec<u32>> {
+    let mut left = nodes.to_vec();
+    let mut components = Vec::new();
+    while let Some(start) = left.first().copied() {
+        left.remove(0);
+        let mut reached = vec![start];
+        let mut next = 0;
+        while let Some(at) = reached.get(next).copied() {
+            next += 1;
+            let is_linked = |other: u32| {
+                links.iter().any(|link| (link.from, link.to) == (at, other) || (link.from, link.to) == (other, at))
+            };
+            let (linked, others) = left.into_iter().partition(|other| is_linked(*other));
+            left = others;
+            let linked: Vec<u32> = linked;
+            reached.extend(linked);
+        }
+        reached.sort_unstable();
+        components.push(reached);
+    }
+    components
+}

@@ -1,0 +1,709 @@
+//! A deterministic simulator of federations: production nodes and production wire bytes, in virtual time,
+//! under faults, with an oracle that knows what is true.
+//!
+//! One seed [expands](Plan::expand) into a [`Plan`]: who is there and who knows whom, what is appended,
+//! what crashes, is cut off, fails or lies, and when. A [`Simulation`] carries it out. After every event
+//! the node it touched is held against the safety [invariants](Invariant); from the moment the plan says
+//! that faults end, the honest nodes that are connected have a bounded time to converge. The same plan
+//! gives the same trace, to the byte: its digest is in the [`Report`].
+//!
+//! ```
+//! use verisoo::sim::{Plan, Profile, Simulation};
+//!
+//! let plan = Plan::expand(7, Profile::Lite, None);
+//! let report = Simulation::new(plan.clone()).run();
+//! assert!(report.violation.is_none());
+//! assert_eq!(Simulation::new(plan).run().digest, report.digest);
+//! ```
+//!
+//! To try a store of your own, implement [`Disk`] for it and use [`Simulation::with`]; to try a policy,
+//! change the plan. `examples/simulate.rs` is the command line for all this.
+//!
+//! # What is checked
+//!
+//! After every event, on the node it touched: each replica is a prefix of what its writer appended, byte for
+//! byte, and its root is the oracle's; heads are signed and nothing shrinks; a frozen log stays frozen;
+//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds; a
+//! node stops wanting things and stops waking up. Of everything that leaves an honest node: it is durable, its
+//! heads are its history's, its nonces are new. Of what an adversary sends: its outcome.
+//!
+//! At the end: within [`Plan::patience`] intervals after the faults, everything that one node of the core holds
+//! is held by all that are connected with it through followers of that log, or they all hold the fork proof;
+//! and then they fall silent: at most one question and answer a link and round, of at most 400 bytes on
+//! average. (The *core* is the largest set of honest nodes connected by honest nodes, less those whose disks
+//! read falsely at times: these stop serving what they find damaged, by design.) What a [`Report`] calls
+//! pending says what is missing and why.
+//!
+//! That these checks can fail is shown by `tests/planted_bugs.sh`, which builds the crate with one bug after
+//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught:
+//!
+//! | bug | seeds until caught | by |
+//! | --- | --- | --- |
+//! | back-off-never-reset | 1 | `Liveness` |
+//! | deadlines-never-pass | 1 | `Liveness` |
+//! | equal-sizes-taken-for-equal | 70 | `Liveness` |
+//! | evidence-not-relayed | 22 | `Liveness` |
+//! | frozen-log-grows | 145 | `Frozen` |
+//! | head-signature-unchecked | 5 | `Outcome` |
+//! | limit-ignored | 9 | `Bound` |
+//! | one-root-compared | 29 | `Replica` |
+//! | proof-length-unchecked | 185 | `FalseAccusation` |
+//! | pushed-before-durable | 1 | `Durability` |
+//! | quota-unchecked | 13 | `Bound` |
+//! | recovery-without-answers | 3 | `FalseAccusation` |
+//! | sent-taken-for-received | 1 | `Outcome` |
+//! | stale-answer-accepted | 1 | `Nonce` |
+//! | stored-before-proven | 29 | `Replica` |
+//! | word-not-clamped | 3 | `Outcome` |
+//! | writer-blamed-for-relay | 1 | `FalseAccusation` |
+//!
+//! # What is simulated
+//!
+//! - The network loses (evenly and in bursts), duplicates, replays much later, reorders, delays, is narrow,
+//!   and is cut one way or both ways. A packet's fate is drawn from the seed, its link and its number there.
+//! - Nodes crash and restart, stand still, and have clocks that are off, drift and jump.
+//! - Disks lose unsynced writes, fail, are full, are not ready, flip bits, and are replaced by old copies
+//!   ([`DiskFault`], [`SimDisk`]).
+//! - Adversaries are production nodes behind which somebody else sits: [`Misdeed`] and [`Habit`].
+
+mod adversary;
+mod disk;
+mod expand;
+mod hash;
+mod liveness;
+mod member;
+mod metrics;
+mod network;
+mod oracle;
+mod plan;
+mod scheme;
+mod script;
+mod shrink;
+mod tamper;
+
+use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+pub use disk::{Disk, DiskFault, SimDisk};
+pub use metrics::{Report, Sample};
+pub use oracle::{Invariant, Violation};
+pub use plan::{Act, Entry, Habit, Link, Misdeed, NodePlan, Plan, Profile, Restart, Weather};
+pub use scheme::SimScheme;
+pub use shrink::shrink;
+
+use crate::store::MemoryStore;
+use crate::wire::{Frame, Message, RequestId, Response};
+use crate::{Event, LogId, Notice, Scheme};
+use adversary::{Adversary, Outgoing};
+use hash::{Digest, draw};
+use member::{Member, Polled};
+use metrics::Metrics;
+use network::Network;
+use oracle::{Broken, Oracle};
+use tamper::Outcome;
+
+/// A node may want so many things done at one moment.
+const MOST_COMMANDS: u32 = 20_000;
+
+/// A node may wake up so often in one interval.
+const MOST_WAKES: u64 = 5_000;
+
+/// Intervals of silence that are watched after all have converged.
+const IDLE_INTERVALS: u64 = 4;
+
+/// Something that happened, for those who watch.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Happening<'a> {
+    /// A message arrived.
+    Message {
+        /// From whom.
+        from: u32,
+        /// At whom.
+        to: u32,
+        /// What; `None` where the bytes are no frame.
+        frame: Option<Frame<'a>>,
+    },
+    /// A node woke up.
+    Wake {
+        /// Who.
+        node: u32,
+    },
+    /// An entry of the plan came due.
+    Entry(&'a Entry),
+    /// A node started again.
+    Restart {
+        /// Who.
+        node: u32,
+    },
+    /// A node told its application something.
+    Notice {
+        /// Who.
+        node: u32,
+        /// What.
+        notice: Notice,
+    },
+}
+
+/// Who watches: is told the time and what happens.
+pub type Observer = Box<dyn FnMut(u64, &Happening<'_>)>;
+
+/// A plan being carried out.
+pub struct Simulation<S: Scheme = SimScheme, D: Disk = SimDisk> {
+    plan: Plan,
+    now: u64,
+    sequence: u64,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    packets: Vec<Packet>,
+    free: Vec<u32>,
+    members: Vec<Member<S, D>>,
+    /// What a member's disk is to be restored from, and whether it read falsely at times.
+    disks: Vec<DiskHistory>,
+    wakes: Vec<u64>,
+    adversaries: Vec<Adversary<S>>,
+    /// Everybody's id.
+    ids: Vec<LogId>,
+    network: Network,
+    oracle: Oracle,
+    metrics: Metrics,
+    digest: Digest,
+    violation: Option<Violation>,
+    is_calm: bool,
+    /// Honest nodes that are connected with each other.
+    core: Vec<u32>,
+    scratch: Vec<u8>,
+    observer: Option<Observer>,
+}
+
+#[derive(Default)]
+struct DiskHistory {
+    backup: Option<MemoryStore>,
+    restart: Option<Restart>,
+    has_rotted: bool,
+    is_failing: bool,
+    /// The disk is an old copy, and what it lacks has not been taken back yet.
+    is_old: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Scheduled {
+    at: u64,
+    sequence: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Packet(u32),
+    Wake(u32),
+    Entry(u32),
+    Restart(u32),
+    /// What an entry began ends.
+    End(u32),
+    Calm,
+    Sample,
+}
+
+#[derive(Default)]
+struct Packet {
+    from: u32,
+    to: u32,
+    bytes: Vec<u8>,
+    outcome: Option<Outcome>,
+    /// It has arrived before.
+    is_again: bool,
+}
+
+impl Simulation {
+    /// A plan to be carried out by nodes with the stand-in signature scheme on simulated disks.
+    pub fn new(plan: Plan) -> Self {
+        Self::with(plan, |_, plan| SimDisk::for_plan(plan))
+    }
+}
+
+impl<S: Scheme, D: Disk> Simulation<S, D> {
+    /// The same with another signature scheme, or on other disks: `disk` makes one for each honest node.
+    pub fn with(plan: Plan, mut disk: impl FnMut(u32, &Plan) -> D) -> Self {
+        let honest = usize::try_from(plan.honest()).unwrap_or(0);
+        let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
+        let mut members = Vec::new();
+        let mut adversaries = Vec::new();
+        for (index, node) in (0..).zip(&plan.nodes) {
+            let name = member::name(index, node.is_adversary);
+            if node.is_adversary {
+                let face = Member::new(index, plan.seed, &name, node, plan.interval, MemoryStore::new());
+                adversaries.push(Adversary::new(face, node.clone(), plan.interval, plan.seed));
+            } else {
+                members.push(Member::new(index, plan.seed, &name, node, plan.interval, disk(index, &plan)));
+            }
+        }
+        let mut oracle = Oracle::new(honest);
+        for member in &members {
+            let member: &Member<S, D> = member;
+            oracle.know(member.node.id(), Some(member.index));
+        }
+        for adversary in &adversaries {
+            let adversary: &Adversary<S> = adversary;
+            oracle.know(adversary.id(), None);
+        }
+        let ids = members.iter().map(|member| member.node.id()).chain(adversaries.iter().map(Adversary::id)).collect();
+        let core = liveness::connected(&plan);
+        let mut simulation = Self {
+            now: 0,
+            sequence: 0,
+            queue: BinaryHeap::new(),
+            packets: Vec::new(),
+            free: Vec::new(),
+            disks: (0..honest).map(|_| DiskHistory::default()).collect(),
+            wakes: vec![0; honest],
+            network: Network::new(plan.seed, plan.weather, count),
+            metrics: Metrics::default(),
+            digest: Digest::new(),
+            violation: None,
+            is_calm: false,
+            scratch: vec![0; 1 << 17],
+            observer: None,
+            members,
+            adversaries,
+            ids,
+            oracle,
+            core,
+            plan,
+        };
+        simulation.begin();
+        simulation
+    }
+
+    /// Who is to be told of everything that happens.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Microseconds of simulated time.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn begin(&mut self) {
+        for at in 0..self.members.len() {
+            self.dial(at);
+        }
+        for at in 0..self.adversaries.len() {
+            self.dial_adversary(at);
+        }
+        for at in 0..self.plan.entries.len() {
+            let (due, index) = (self.plan.entries[at].at, u32::try_from(at).unwrap_or(u32::MAX));
+            self.schedule(due, What::Entry(index));
+        }
+        self.schedule(self.plan.calm_at, What::Calm);
+        self.schedule(self.plan.interval / 2, What::Sample);
+        for index in 0..u32::try_from(self.plan.nodes.len()).unwrap_or(0) {
+            self.schedule(0, What::Wake(index));
+        }
+    }
+
+    /// Makes the plan's links known to a node that has just started. `false` where its disk did not let it.
+    fn dial(&mut self, at: usize) -> bool {
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let links: Vec<u32> = self.plan.links.iter().filter(|link| link.from == index).map(|link| link.to).collect();
+        let mut is_done = true;
+        for to in links {
+            let vkey = self.vkey(to);
+            is_done &= self.members[at].dial(to, vkey).is_ok();
+        }
+        if self.plan.nodes[at].pins {
+            for other in 0..self.members.len() {
+                let vkey = self.members[other].vkey();
+                let member = &mut self.members[at];
+                is_done &= member.node.follow(&mut member.disk, &vkey).is_ok();
+            }
+        }
+        is_done
+    }
+
+    fn dial_adversary(&mut self, at: usize) {
+        let index = self.adversaries[at].index();
+        let peers: Vec<_> = self
+            .plan
+            .links
+            .iter()
+            .filter(|link| link.from == index)
+            .map(|link| (link.to, self.vkey(link.to)))
+            .collect();
+        let honest: Vec<_> = self.members.iter().map(Member::vkey).collect();
+        self.adversaries[at].dial(&peers, &honest);
+    }
+
+    fn vkey(&self, index: u32) -> crate::Vkey<S> {
+        let at = index as usize;
+        match self.members.get(at) {
+            Some(member) => member.vkey(),
+            None => self.adversaries[at - self.members.len()].vkey(),
+        }
+    }
+
+    fn schedule(&mut self, at: u64, what: What) {
+        self.sequence += 1;
+        self.queue.push(Reverse(Scheduled { at: at.max(self.now), sequence: self.sequence, what }));
+    }
+
+    /// Carries the plan out to its end: until all of the core has converged and fallen silent after the
+    /// faults ended, until the time for that is over, or until an invariant is broken.
+    pub fn run(mut self) -> Report {
+        while self.step() {}
+        self.report()
+    }
+
+    /// Lets the next event happen; `false` at the end.
+    pub fn step(&mut self) -> bool {
+        if self.violation.is_some() || self.metrics.ended_at.is_some() {
+            return false;
+        }
+        let Some(Reverse(next)) = self.queue.pop() else { return false };
+        self.now = next.at;
+        match next.what {
+            What::Packet(packet) => self.deliver(packet),
+            What::Wake(index) => self.wake(index),
+            What::Entry(entry) => self.act(entry),
+            What::End(entry) => self.end(entry),
+            What::Restart(index) => self.restart(index),
+            What::Calm => self.calm(),
+            What::Sample => self.sample(),
+        }
+        true
+    }
+
+    fn watch(&mut self, happening: &Happening<'_>) {
+        if let Some(observer) = &mut self.observer {
+            observer(self.now, happening);
+        }
+    }
+
+    fn trace(&mut self, kind: u64, index: u32) {
+        self.metrics.events += 1;
+        self.digest.number(self.now);
+        self.digest.number(kind << 32 | u64::from(index));
+    }
+
+    fn broken(&mut self, node: u32, (invariant, what): Broken) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { invariant, at: self.now, node, what });
+        }
+    }
+
+    // Packets.
+
+    /// Takes the bytes in `scratch[..len]` to a member.
+    fn send(&mut self, from: u32, to: u32, len: usize, delay: u64, outcome: Option<Outcome>) {
+        let fate = self.network.send(self.now, from, to, len);
+        self.metrics.sent(len, self.is_idle_link(from, to));
+        for (is_again, arrives) in [(false, fate.first), (true, fate.again)] {
+            let Some(arrives) = arrives else { continue };
+            let at = self.free.pop().unwrap_or_else(|| {
+                self.packets.push(Packet::default());
+                u32::try_from(self.packets.len() - 1).unwrap_or(u32::MAX)
+            });
+            let packet = &mut self.packets[at as usize];
+            (packet.from, packet.to, packet.outcome, packet.is_again) = (from, to, outcome, is_again);
+            packet.bytes.clear();
+            packet.bytes.extend_from_slice(&self.scratch[..len]);
+            self.schedule(arrives + delay, What::Packet(at));
+        }
+    }
+
+    fn is_idle_link(&self, from: u32, to: u32) -> bool {
+        let honest = self.members.len();
+        (from as usize) < honest && (to as usize) < honest
+    }
+
+    fn deliver(&mut self, at: u32) {
+        let to = self.packets[at as usize].to;
+        if let Some(member) = self.members.get(to as usize).filter(|member| member.paused_until > self.now) {
+            return self.schedule(member.paused_until, What::Packet(at));
+        }
+        let mut packet = core::mem::take(&mut self.packets[at as usize]);
+        if self.is_calm && packet.is_again {
+            // The last of the faults.
+            return self.free.push(at);
+        }
+        self.trace(1, to);
+        self.digest.number(u64::from(packet.from));
+        self.digest.bytes(&packet.bytes);
+        self.metrics.messages += 1;
+        if self.observer.is_some() {
+            let frame = Frame::decode(&packet.bytes).ok();
+            self.watch(&Happening::Message { from: packet.from, to, frame });
+        }
+        if (to as usize) < self.members.len() {
+            self.receive(&packet);
+        } else {
+            self.adversary_receives(&packet);
+        }
+        packet.bytes.clear();
+        self.packets[at as usize] = packet;
+        self.free.push(at);
+    }
+
+    fn receive(&mut self, packet: &Packet) {
+        let at = packet.to as usize;
+        if !self.members[at].is_up {
+            return;
+        }
+        let frame = Frame::decode(&packet.bytes);
+        if packet.outcome == Some(Outcome::NoFrame) && frame.is_ok() {
+            return self.broken(packet.to, (Invariant::Outcome, "took for a frame what is none".into()));
+        }
+        let Ok(frame) = frame else { return };
+        match frame.message {
+            Message::Request(request) => {
+                let local = self.members[at].now(self.now);
+                let member = &mut self.members[at];
+                let asked = match &request {
+                    crate::wire::Request::Status(asked) => asked.limit,
+                    crate::wire::Request::Proof { limit, .. } | crate::wire::Request::Records { limit, .. } => *limit,
+                    _ => u32::MAX,
+                };
+                let limit = asked.min(member.config().max_message).max(64) as usize;
+                let Some(answer) = member.node.respond(local, &mut member.disk, frame.id, &request, &mut self.scratch)
+                else {
+                    return self.broken(packet.to, (Invariant::Outcome, "gave no answer at all".into()));
+                };
+                let len = answer.len();
+                if len > limit {
+                    let what = format!("answered {len} bytes where at most {limit} were asked for");
+                    return self.broken(packet.to, (Invariant::Bound, what));
+                }
+                self.departs(at, packet.from, len);
+                self.send(packet.to, packet.from, len, 0, None);
+            }
+            Message::Response(response) => self.answer(packet, frame.id, response),
+        }
+        self.settle(at);
+    }
+
+    fn answer(&mut self, packet: &Packet, id: RequestId, response: Response<'_>) {
+        let at = packet.to as usize;
+        let local = self.members[at].now(self.now);
+        let member = &mut self.members[at];
+        let Some(peer) = member.handle_of(packet.from) else { return };
+        let is_awaited = member.node.awaits(peer, id);
+        let expected = packet
+            .outcome
+            .filter(|_| is_awaited && !self.disks[at].is_failing)
+            .and_then(|outcome| outcome.expected(&member.node, member.is_authenticated(), &response));
+        // A store that is not ready: the answer is lost, and its deadline passes.
+        let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
+        if let Some(fault) = expected
+            && result.is_ok()
+        {
+            let health = member.node.peer(peer).map(|peer| peer.health);
+            if health != Some(crate::Health::AtFault(fault)) {
+                let what = format!("{:?} went unpunished: {health:?} instead of {fault:?}", packet.outcome);
+                self.broken(packet.to, (Invariant::Outcome, what));
+            }
+        }
+    }
+
+    /// Holds what a node is about to send against the oracle.
+    fn departs(&mut self, at: usize, to: u32, len: usize) {
+        if self.plan.profile == Profile::Perf {
+            return;
+        }
+        let Ok(frame) = Frame::decode(&self.scratch[..len]) else {
+            let what = "sent what is no frame".into();
+            return self.broken(u32::try_from(at).unwrap_or(0), (Invariant::Outcome, what));
+        };
+        let to = self.ids[to as usize];
+        let result = self.oracle.departs(&mut self.members[at], &to, &frame);
+        if let Err(broken) = result {
+            self.broken(u32::try_from(at).unwrap_or(0), broken);
+        }
+    }
+
+    /// After something happened to a node: lets it do all that it wants done, and looks at it.
+    fn settle(&mut self, at: usize) {
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        self.check(at);
+        for count in 0.. {
+            if count > MOST_COMMANDS {
+                return self.broken(index, (Invariant::Polling, "wants things done without end".into()));
+            }
+            let member = &mut self.members[at];
+            match member.poll(self.now, &mut self.scratch) {
+                None => break,
+                Some(Polled::Nothing) => {}
+                Some(Polled::Notice(notice)) => self.notice(at, notice),
+                Some(Polled::Send { to, bytes }) => {
+                    let len = bytes.len();
+                    self.departs(at, to, len);
+                    self.send(index, to, len, 0, None);
+                }
+            }
+            self.check(at);
+        }
+        let member = &mut self.members[at];
+        if let Some(wake) = member.next_wake(self.now)
+            && (wake < member.wake_at || member.wake_at <= self.now)
+        {
+            member.wake_at = wake;
+            self.schedule(wake, What::Wake(index));
+        }
+    }
+
+    fn check(&mut self, at: usize) {
+        if self.plan.profile == Profile::Perf {
+            return;
+        }
+        match self.oracle.check(&mut self.members[at]) {
+            Ok(false) => {}
+            Ok(true) => self.oracle.measure(self.now, &self.members, &self.core),
+            Err(broken) => self.broken(u32::try_from(at).unwrap_or(0), broken),
+        }
+    }
+
+    fn notice(&mut self, at: usize, notice: Notice) {
+        let node = u32::try_from(at).unwrap_or(u32::MAX);
+        self.watch(&Happening::Notice { node, notice });
+        match notice {
+            Notice::PeerAtFault { peer, fault } => {
+                let Some(accused) = self.members[at].route(peer) else { return };
+                self.metrics.accusations += 1;
+                let is_true = self.disks.get(accused as usize).is_none_or(|disk| disk.has_rotted);
+                if !is_true && !self.disks[at].has_rotted {
+                    let what = format!("says that honest node {accused} {fault}");
+                    self.metrics.false_accusations += 1;
+                    self.broken(node, (Invariant::FalseAccusation, what));
+                }
+            }
+            Notice::WritingStopped => {
+                self.broken(node, (Invariant::FalseAccusation, "holds that somebody else signs with its key".into()));
+            }
+            Notice::LogDamaged { log } if !self.disks[at].has_rotted => {
+                let what = format!("holds that its disk is damaged in {log:?}");
+                self.broken(node, (Invariant::FalseAccusation, what));
+            }
+            Notice::ForkDetected { .. } => self.metrics.detections += 1,
+            _ => {}
+        }
+    }
+
+    fn wake(&mut self, index: u32) {
+        let at = index as usize;
+        if at >= self.members.len() {
+            return self.wake_adversary(at - self.members.len());
+        }
+        let member = &mut self.members[at];
+        if member.wake_at != self.now && self.now != 0 || !member.is_up {
+            return;
+        }
+        member.wake_at = u64::MAX;
+        if member.paused_until > self.now {
+            let until = member.paused_until;
+            member.wake_at = until;
+            return self.schedule(until, What::Wake(index));
+        }
+        self.trace(2, index);
+        self.watch(&Happening::Wake { node: index });
+        self.wakes[at] += 1;
+        if self.wakes[at] > MOST_WAKES {
+            return self.broken(index, (Invariant::Polling, "wakes up without end".into()));
+        }
+        self.settle(at);
+    }
+
+    // Adversaries.
+
+    fn adversary_receives(&mut self, packet: &Packet) {
+        let at = packet.to as usize - self.members.len();
+        let Ok(frame) = Frame::decode(&packet.bytes) else { return };
+        let mut out = Vec::new();
+        let broken = self.adversaries[at].receive(self.now, packet.from, &frame, &mut out);
+        self.dispatch(at, out);
+        if let Some(what) = broken {
+            self.broken(packet.from, (Invariant::Outcome, what));
+        }
+        self.settle_adversary(at);
+    }
+
+    fn wake_adversary(&mut self, at: usize) {
+        let index = self.adversaries[at].index();
+        if !self.adversaries[at].is_due(self.now) {
+            return;
+        }
+        self.trace(2, index);
+        self.settle_adversary(at);
+    }
+
+    fn settle_adversary(&mut self, at: usize) {
+        let mut out = Vec::new();
+        let wake = self.adversaries[at].poll(self.now, &mut self.scratch, &mut out);
+        self.dispatch(at, out);
+        if let Some(wake) = wake {
+            let index = self.adversaries[at].index();
+            self.schedule(wake, What::Wake(index));
+        }
+    }
+
+    fn dispatch(&mut self, at: usize, out: Vec<Outgoing>) {
+        let from = self.adversaries[at].index();
+        for Outgoing { to, delay, bytes, outcome } in out {
+            let len = bytes.len().min(self.scratch.len());
+            self.scratch[..len].copy_from_slice(&bytes[..len]);
+            self.send(from, to, len, delay, outcome);
+        }
+    }
+
+    fn misdeed(&mut self, node: u32, id: u32, misdeed: Misdeed) {
+        let at = node as usize - self.members.len();
+        if let Misdeed::Collude { with } = misdeed {
+            let other = with as usize - self.members.len();
+            self.adversaries[other].show_second_face_to(node);
+            self.adversaries[at].take_to(Habit::HideForks, 1_000);
+            return;
+        }
+        let mut out = Vec::new();
+        let salt = draw(&[self.plan.seed, u64::from(id), 0x6d69_7364]);
+        let has_forked = self.adversaries[at].misbehave(self.now, misdeed, salt, &mut out);
+        let log = self.adversaries[at].id();
+        if has_forked && let Some(truth) = self.oracle.logs.get_mut(&log) {
+            self.metrics.forks_made += u64::from(truth.forked_at.is_none());
+            truth.forked_at.get_or_insert(self.now);
+        }
+        self.dispatch(at, out);
+        self.settle_adversary(at);
+    }
+
+    fn report(mut self) -> Report {
+        let (_, pending) = self.convergence();
+        let proven = |log: &LogId| {
+            self.core.iter().all(|at| self.members[*at as usize].node.log(log).is_none_or(|info| info.is_forked))
+        };
+        let forks = self.oracle.logs.iter().filter(|(_, truth)| truth.forked_at.is_some());
+        let forks_proven = forks.filter(|(log, _)| proven(log)).count() as u64;
+        let others = (self.members.len() as u64).saturating_sub(1);
+        let record_bytes: u64 = self.oracle.logs.values().map(oracle::Truth::bytes).sum();
+        let mut metrics = self.metrics;
+        metrics.digest = self.digest.value();
+        metrics.record_bytes = record_bytes * others;
+        metrics.forks_proven = forks_proven;
+        if metrics.pending.is_empty() {
+            metrics.pending = pending;
+        }
+        let latencies = core::mem::take(&mut self.oracle.latencies);
+        metrics.into_report(self.plan.seed, self.plan.profile, self.now, latencies, self.violation)
+    }
+}
+
+/// A refusal is what forged things are met with.
+fn is_refusal(response: &Response<'_>) -> bool {
+    matches!(response, Response::Refused(_))
+}

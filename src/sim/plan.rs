@@ -1,0 +1,369 @@
+//! What is to happen in a simulation: one seed expands into an explicit plan, which can be kept as JSON,
+//! replayed, and shortened entry by entry. Times are microseconds of simulated time.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::DiskFault;
+
+/// What kind of trouble a seed expands into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Few nodes, few faults: fast.
+    Lite,
+    /// A random mix of everything.
+    Swarm,
+    /// Adversaries, on a network that behaves.
+    Byzantine,
+    /// Disks that fail and nodes that crash.
+    Disk,
+    /// No faults at all, and checks only at the end: how fast the simulator is.
+    Perf,
+}
+
+/// Everything that happens in one simulation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Decides the fates of packets, the keys, the records' bytes and whatever else is drawn on the way.
+    pub seed: u64,
+    /// What it was expanded as.
+    pub profile: Profile,
+    /// Time between gossip rounds of every node.
+    pub interval: u64,
+    /// Honest nodes first, then adversaries.
+    pub nodes: Vec<NodePlan>,
+    /// Who is whose peer.
+    pub links: Vec<Link>,
+    /// How the network treats packets until it calms.
+    pub weather: Weather,
+    /// When faults stop; adversaries go on.
+    pub calm_at: u64,
+    /// How long the honest nodes may take from then on to converge, in intervals.
+    pub patience: u64,
+    /// What happens, in order of time.
+    pub entries: Vec<Entry>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePlan {
+    /// Whether it misbehaves, as entries say.
+    pub is_adversary: bool,
+    /// The largest message it takes, in bytes.
+    pub max_message: u32,
+    /// Peers asked in a round.
+    pub fanout: u32,
+    /// Fetches outstanding of one log.
+    pub window: u32,
+    /// What its clock shows when the simulation begins.
+    pub clock_offset: u64,
+    /// How much faster its clock runs, in parts per million.
+    pub drift_ppm: i64,
+    /// Follows the logs of all honest nodes by hand.
+    pub pins: bool,
+    /// Its transport proves who answers.
+    pub is_authenticated: bool,
+    /// Logs that a peer may introduce to it.
+    pub introductions: u32,
+}
+
+/// `from` has `to` as a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Who asks.
+    pub from: u32,
+    /// Who is asked.
+    pub to: u32,
+}
+
+/// How the network treats packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weather {
+    /// The least time that a packet takes.
+    pub delay: u64,
+    /// Up to so much more, which is what reorders packets.
+    pub jitter: u64,
+    /// Packets lost, of a thousand.
+    pub loss: u32,
+    /// Of a thousand stretches of a link's time, those in which nearly everything is lost.
+    pub bursts: u32,
+    /// Packets delivered twice, of a thousand.
+    pub duplicates: u32,
+    /// Packets delivered once more, up to a hundred intervals later, of a thousand.
+    pub replays: u32,
+    /// Bytes a second on each link; 0 is unlimited.
+    pub bandwidth: u64,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number in the plan as it was expanded: what is drawn for it depends on this alone, so that
+    /// leaving others out changes nothing here.
+    pub id: u32,
+    /// When.
+    pub at: u64,
+    /// What.
+    pub act: Act,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Act {
+    /// A node appends records to its own log.
+    Append {
+        /// Who.
+        node: u32,
+        /// How many.
+        count: u32,
+        /// Bytes in each, at most.
+        len: u32,
+    },
+    /// A node loses power.
+    Crash {
+        /// Who.
+        node: u32,
+        /// For how long.
+        down: u64,
+        /// What it starts from.
+        restart: Restart,
+    },
+    /// A node's disk is copied, for a later restart from that copy.
+    Backup {
+        /// Whose.
+        node: u32,
+    },
+    /// Packets from some nodes to others are lost.
+    Cut {
+        /// From whom.
+        from: Vec<u32>,
+        /// To whom.
+        to: Vec<u32>,
+        /// The other way as well.
+        both: bool,
+        /// For how long.
+        time: u64,
+    },
+    /// A node's process stands still: what arrives waits.
+    Pause {
+        /// Who.
+        node: u32,
+        /// For how long.
+        time: u64,
+    },
+    /// A node's clock is set.
+    Clock {
+        /// Whose.
+        node: u32,
+        /// By how much.
+        by: i64,
+    },
+    /// A node's disk begins to fail.
+    Disk {
+        /// Whose.
+        node: u32,
+        /// How.
+        fault: DiskFault,
+        /// For how long.
+        time: u64,
+    },
+    /// A node is told to sync with one of its peers.
+    Sync {
+        /// Who.
+        node: u32,
+        /// Which of its peers, counted from 0 and around.
+        peer: u32,
+    },
+    /// An adversary does something once.
+    Misdeed {
+        /// Who.
+        node: u32,
+        /// What.
+        misdeed: Misdeed,
+    },
+    /// An adversary takes to a habit: from now on it treats its messages so.
+    Habit {
+        /// Who.
+        node: u32,
+        /// What it does to messages.
+        habit: Habit,
+        /// To how many of those that it can do it to, of a thousand.
+        permille: u32,
+    },
+}
+
+/// What a crashed node starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Restart {
+    /// Its disk, as the crash left it.
+    Resume,
+    /// The same, but the operator is in doubt and says so.
+    Recover,
+    /// The last copy of its disk, or an empty one. Only where a running honest peer durably holds all that
+    /// the node ever let out of its own log: otherwise nobody could give it back, and the disk is kept.
+    Backup,
+}
+
+/// What an adversary does once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Misdeed {
+    /// Signs two histories, and shows half of its peers one, half the other.
+    Fork {
+        /// Records it appends to each.
+        counts: [u32; 2],
+    },
+    /// Goes back to an earlier state of its log, and signs on from there.
+    Rollback {
+        /// Records it appends then.
+        count: u32,
+    },
+    /// Joins the second history of another adversary, and shows it to its own peers.
+    Collude {
+        /// Whose.
+        with: u32,
+    },
+    /// Pushes heads of honest logs that it made up.
+    ForgedHeads,
+    /// Pushes honest records with false framing, proofs or order.
+    ForgedBatches,
+    /// Pushes fork proofs of honest logs that prove nothing.
+    ForgedForkProofs,
+    /// Begins logs without end and lists them all.
+    InventLogs {
+        /// How many.
+        count: u32,
+    },
+    /// Asks for statuses, records, proofs, keys, of logs there are and are not.
+    Requests {
+        /// How many.
+        count: u32,
+    },
+    /// Sends bytes that are no frames.
+    Garbage {
+        /// How many messages.
+        count: u32,
+    },
+    /// Signs a head of a size that no log has, for its own log.
+    InventedSize,
+    /// Publishes a head and withholds the records that lead to it.
+    Withhold {
+        /// How many it withholds.
+        count: u32,
+    },
+}
+
+/// What an adversary does to its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Habit {
+    /// Flips a bit in a proof.
+    ProofBit,
+    /// Adds a hash to a proof.
+    ProofTooLong,
+    /// Takes a hash from a proof.
+    ProofTooShort,
+    /// Swaps two hashes of a proof.
+    ProofSwapped,
+    /// Answers for another size than asked.
+    ProofOtherSize,
+    /// Flips a bit in a record.
+    RecordBit,
+    /// Swaps records, keeping the proof.
+    RecordsSwapped,
+    /// Leaves out the last record, keeping the proof.
+    RecordsCut,
+    /// Cuts the framing.
+    RecordsTruncated,
+    /// Changes the root in a head.
+    HeadForged,
+    /// Replaces a head by one it saw earlier.
+    HeadReplayed,
+    /// Puts its own log's head and signature under another log.
+    HeadOfOtherLog,
+    /// Puts a signature made for another context under a status.
+    OtherContext,
+    /// Answers with a status given earlier.
+    StatusReplayed,
+    /// Signs a status whose entries are out of order.
+    StatusDisordered,
+    /// Answers with a key that does not have the id asked for.
+    FalseKey,
+    /// Answers with a fork proof that proves nothing.
+    FalseForkProof,
+    /// Says, signed, that it holds more than there is.
+    FalseWord,
+    /// Answers with bytes that are no frame.
+    Garbage,
+    /// Answers in an encoding that is not the canonical one.
+    NotCanonical,
+    /// Answers with lengths beyond the message.
+    Oversize,
+    /// Answers just before the deadline.
+    Slow,
+    /// Does not answer.
+    Silent,
+    /// Refuses.
+    Refuse,
+    /// Lets nothing through that shows a fork.
+    HideForks,
+}
+
+impl Plan {
+    /// The plan as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: a plan holds nothing that JSON cannot.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Reads a plan; `None` where the text is not one, or where it names nodes that there are not.
+    pub fn from_json(text: &str) -> Option<Self> {
+        let plan: Self = serde_json::from_str(text).ok()?;
+        plan.is_sound().then_some(plan)
+    }
+
+    /// Whether honest nodes come first, and every node that is named exists and can do what is asked of it.
+    fn is_sound(&self) -> bool {
+        let honest = self.honest();
+        let count = self.nodes.len() as u64;
+        let exists = |node: u32| u64::from(node) < count;
+        let is_honest = |node: u32| u64::from(node) < honest;
+        let acts = self.entries.iter().all(|entry| match &entry.act {
+            Act::Append { node, .. }
+            | Act::Crash { node, .. }
+            | Act::Backup { node }
+            | Act::Pause { node, .. }
+            | Act::Clock { node, .. }
+            | Act::Disk { node, .. }
+            | Act::Sync { node, .. } => is_honest(*node),
+            Act::Cut { from, to, .. } => from.iter().chain(to).all(|node| exists(*node)),
+            Act::Misdeed { node, misdeed: Misdeed::Collude { with } } => {
+                [node, with].into_iter().all(|node| exists(*node) && !is_honest(*node))
+            }
+            Act::Misdeed { node, .. } | Act::Habit { node, .. } => exists(*node) && !is_honest(*node),
+        });
+        let links = self.links.iter().all(|link| exists(link.from) && exists(link.to) && link.from != link.to);
+        let first_adversary = self.nodes.iter().position(|node| node.is_adversary);
+        let in_order = first_adversary.is_none_or(|at| self.nodes.iter().skip(at).all(|node| node.is_adversary));
+        acts && links && in_order && honest > 0 && self.interval > 0
+    }
+
+    /// How many of the nodes are honest.
+    pub fn honest(&self) -> u64 {
+        self.nodes.iter().filter(|node| !node.is_adversary).count() as u64
+    }
+
+    /// The same plan without some of its entries.
+    #[must_use]
+    pub fn without(&self, ids: &[u32]) -> Self {
+        let entries = self.entries.iter().filter(|entry| !ids.contains(&entry.id)).cloned().collect();
+        Self { entries, ..self.clone() }
+    }
+}

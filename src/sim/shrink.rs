@@ -1,0 +1,38 @@
+//! Making a plan that breaks an invariant smaller.
+
+use alloc::vec::Vec;
+
+use super::{Invariant, Plan, Simulation};
+
+/// Leaves out entries of a plan as long as the same invariant still breaks: halves first, then quarters,
+/// down to single ones. The plan itself where nothing breaks.
+///
+/// What packets meet with does not depend on the entries, so that leaving some out does not reshuffle
+/// the rest.
+pub fn shrink(plan: Plan) -> Plan {
+    shrink_by(plan, |plan| Simulation::new(plan.clone()).run().violation.map(|violation| violation.invariant))
+}
+
+fn shrink_by(plan: Plan, broken: impl Fn(&Plan) -> Option<Invariant>) -> Plan {
+    let Some(invariant) = broken(&plan) else { return plan };
+    let mut best = plan;
+    let mut size = best.entries.len().div_ceil(2);
+    while size > 0 {
+        let mut has_shrunk = false;
+        let mut start = 0;
+        while start < best.entries.len() {
+            let ids: Vec<u32> = best.entries.iter().skip(start).take(size).map(|entry| entry.id).collect();
+            let smaller = best.without(&ids);
+            if broken(&smaller) == Some(invariant) {
+                best = smaller;
+                has_shrunk = true;
+            } else {
+                start += size;
+            }
+        }
+        if !has_shrunk || size > 1 {
+            size /= 2;
+        }
+    }
+    best
+}

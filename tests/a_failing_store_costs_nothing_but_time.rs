@@ -1,0 +1,445 @@
+//! A store may fail at any call. A call to a node that returns an error has then changed nothing, node and
+//! store say the same, and once the store works again everything comes about that would have.
+
+#![cfg(feature = "alloc")]
+#![allow(clippy::cast_possible_truncation, reason = "there are four members at most")]
+
+mod pair;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::time::Duration;
+
+use pair::{Member, Net, TestStore, config, identity};
+use verisoo::log::Position;
+use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response};
+use verisoo::{Answers, Error, Hash, Instant, LogId, Name, Notice, Start};
+
+/// A store that fails at some calls.
+#[derive(Clone, Debug, Default)]
+struct FailingStore {
+    held: MemoryStore,
+    calls: u64,
+    fails: Option<Fails>,
+    /// What was loaded, where every answer has to be loaded first; also what was written, to be made durable.
+    loaded: Option<BTreeSet<String>>,
+    /// The method that failed last.
+    failed: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fails {
+    from: u64,
+    count: u64,
+    error: StoreError,
+}
+
+impl FailingStore {
+    fn enter(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
+        let call = self.calls;
+        self.calls += 1;
+        if let Some(fails) = self.fails
+            && (fails.from..fails.from + fails.count).contains(&call)
+        {
+            self.failed = Some(method);
+            return Err(fails.error);
+        }
+        Ok(&mut self.held)
+    }
+
+    /// For calls that have to wait where the store loads first.
+    fn load(&mut self, method: &'static str, what: impl Debug) -> Result<&mut MemoryStore, StoreError> {
+        if let Some(loaded) = &mut self.loaded
+            && loaded.insert(format!("{method} {what:?}"))
+        {
+            return Err(StoreError::NotReady);
+        }
+        self.enter(method)
+    }
+
+    /// For calls that write: what was durable before is not all any more.
+    fn write(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.remove("sync ()");
+        }
+        self.enter(method)
+    }
+}
+
+impl TestStore for FailingStore {
+    fn held(&self) -> &MemoryStore {
+        &self.held
+    }
+}
+
+impl Store for FailingStore {
+    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
+        self.load("next_log", after)?.next_log(after)
+    }
+    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
+        self.load("log", log)?.log(log)
+    }
+    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
+        self.write("create")?.create(log, name, key, origin)
+    }
+    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
+        self.write("set_origin")?.set_origin(log, origin)
+    }
+    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
+        self.write("remove")?.remove(log)
+    }
+    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
+        self.write("commit")?.commit(log, commit)
+    }
+    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        self.write("truncate")?.truncate(log, size)
+    }
+    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
+        self.load("records", (log, start))?.records(log, start, end, buf)
+    }
+    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
+        self.load("hash", (log, position))?.hash(log, position)
+    }
+    fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
+        self.load("proof", log)?.proof(log, buf)
+    }
+    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
+        self.write("put_fork")?.put_fork(log, proof)
+    }
+    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        self.load("fork", log)?.fork(log, buf)
+    }
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.load("sync", ())?.sync()
+    }
+    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        self.enter("acknowledged")?.acknowledged(log, size)
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What came of it, and what did not.
+type Outcome = (Net<FailingStore>, Result<(), &'static str>);
+type Scenario = fn(Vec<FailingStore>, bool) -> Outcome;
+
+fn net(stores: Vec<FailingStore>, retries: bool) -> Net<FailingStore> {
+    let members = (1..).zip(stores).map(|(number, store)| Member::new(number, config(), store));
+    let mut net = Net::new(members.collect());
+    net.retries = retries;
+    net
+}
+
+/// Returns from the scenario where something does not come about.
+macro_rules! expect {
+    ($net:ident, $what:literal, $is_so:expr) => {
+        if !$net.run_until(PATIENCE, $is_so) {
+            return ($net, Err(concat!("never: ", $what)));
+        }
+    };
+}
+
+/// Whether a member holds so many records of another's log, under a signed head.
+fn holds(net: &Net<FailingStore>, at: usize, of: usize, size: u64) -> bool {
+    net.members[at].size(&net.members[of].node.id()) == size
+}
+
+/// Two nodes; records of many sizes, so that the second takes the first's log in several batches.
+fn two_nodes_converge(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for number in 0..12 {
+        net.append(0, &vec![number; 100 * usize::from(number)]);
+    }
+    net.append(1, b"one");
+    net.link(0, 1);
+    expect!(net, "converged", |net| holds(net, 1, 0, 12) && holds(net, 0, 1, 1) && net.is_converged());
+    // Pushed this time.
+    net.append(0, b"another");
+    net.append(1, b"two");
+    expect!(net, "converged again", |net| holds(net, 1, 0, 13) && holds(net, 0, 1, 2) && net.is_converged());
+    (net, Ok(()))
+}
+
+/// On a line the ends hear of each other through the one between them.
+fn a_line_converges(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for at in 0..3 {
+        net.append(at, &[at as u8; 2_000]);
+        net.append(at, &[at as u8; 2_000]);
+    }
+    net.link(0, 1);
+    net.link(1, 2);
+    expect!(net, "converged", |net| holds(net, 0, 2, 2) && holds(net, 2, 0, 2) && net.is_converged());
+    (net, Ok(()))
+}
+
+/// A writer that forks: two of it, each known to one of two peers.
+fn a_fork_is_proven(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    // Members 0 and 1 are honest; 2 and 3 write one log with one key.
+    for at in [2, 3] {
+        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
+        net.append(at, b"as they all know");
+        net.append(at, &[at as u8]);
+        net.append(at, b"and more");
+    }
+    let writer = net.members[2].node.id();
+    net.link_one_way(0, 2);
+    net.link_one_way(1, 3);
+    net.append(0, b"honest");
+    expect!(net, "each holds one history", |net| (0..2).all(|at| net.members[at].size(&writer) == 3));
+    net.link(0, 1);
+    expect!(net, "both are frozen", |net| {
+        let is_frozen = |at: usize| net.members[at].node.log(&writer).is_some_and(|log| log.is_forked);
+        let honest = net.members[0].node.id();
+        is_frozen(0) && is_frozen(1) && net.members[1].size(&honest) == 1
+    });
+    (net, Ok(()))
+}
+
+/// A head of one history is known before the records of the other come.
+fn a_fork_is_proven_by_a_head_alone(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for at in [1, 2] {
+        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
+        net.append(at, b"as they all know");
+        net.append(at, &[at as u8]);
+    }
+    let writer = net.members[1].node.id();
+    net.link_one_way(0, 1);
+    // The head of the other history, without records, by whatever way.
+    let head = net.insist(2, "publish", |node, store| {
+        node.publish(store)?;
+        Ok(store.log(&writer)?.unwrap().state.complete.unwrap())
+    });
+    let batch = Batch { log: writer, start: 2, head, proof: Proof::default(), records: &[] };
+    let push = Push { from: writer, nonce: Nonce([0; 16]), batch };
+    let mut buf = [0; 1_000];
+    let message = Message::Request(Request::Push(push));
+    let frame = Frame { id: RequestId::new(1), message }.encode(&mut buf).unwrap();
+    for _ in 0..10 {
+        if pair::decode_response(&net.deliver(0, frame), RequestId::new(1)) != Response::Refused(Refusal::Busy) {
+            break;
+        }
+    }
+    expect!(net, "it is frozen", |net| net.members[0].node.log(&writer).is_some_and(|log| log.is_forked));
+    (net, Ok(()))
+}
+
+/// A node begun anew, though its log exists and peers know it.
+fn a_second_writer_stops(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for at in [0, 2] {
+        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
+    }
+    net.append(2, b"first");
+    net.append(2, b"second");
+    net.link(2, 1);
+    expect!(net, "the first writer's records are known", |net| {
+        let log = net.members[2].node.id();
+        net.members[1].size(&log) == 2
+    });
+    net.members.truncate(2);
+    net.members[1].peers.clear();
+    net.link_one_way(0, 1);
+    expect!(net, "stopped", |net| net.members[0].node.check_writing() == Err(Error::Stopped));
+    net.members.iter().for_each(|member| assert!(member.node.logs().all(|log| !log.is_forked)));
+    (net, Ok(()))
+}
+
+/// The same, and it has signed something else before it meets what was signed.
+fn a_second_writer_is_proven_a_forker(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for at in [0, 2] {
+        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
+        net.append(at, &[at as u8]);
+        net.append(at, b"and more");
+        // Only what is signed can be a second history.
+        net.insist(at, "publish", |node, store| node.publish(store));
+    }
+    net.link(2, 1);
+    let log = net.members[2].node.id();
+    expect!(net, "the first writer's records are known", |net| net.members[1].size(&log) == 2);
+    net.members.truncate(2);
+    net.members[1].peers.clear();
+    net.link_one_way(0, 1);
+    expect!(net, "stopped, and proven", |net| {
+        let is_frozen = |at: usize| net.members[at].node.log(&log).is_some_and(|log| log.is_forked);
+        net.members[0].node.check_writing() == Err(Error::Stopped) && is_frozen(0) && is_frozen(1)
+    });
+    (net, Ok(()))
+}
+
+/// A log that was introduced is followed by hand, another is not followed any more.
+fn what_is_followed_changes(stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let mut net = net(stores, retries);
+    for at in 0..3 {
+        net.append(at, &[at as u8; 100]);
+    }
+    net.link(0, 1);
+    net.link(1, 2);
+    let [a, b, c] = [0, 1, 2].map(|at: usize| *net.members[at].node.vkey());
+    expect!(net, "introduced", |net| net.members[0].size(&c.id()) == 1);
+    net.insist(0, "follow", |node, store| node.follow(store, &c));
+    net.insist(0, "unfollow", |node, store| node.unfollow(store, &b.id()));
+    let peer = net.members[0].peer_at(1);
+    net.members[0].node.sync_now(peer).unwrap();
+    net.append(1, b"more");
+    net.append(2, b"more");
+    expect!(net, "converged on what is followed", |net| {
+        net.members[0].size(&c.id()) == 2 && net.members[1].size(&c.id()) == 2 && net.members[2].size(&a.id()) == 1
+    });
+    (net, Ok(()))
+}
+
+/// A node that lost its store takes its log back.
+fn a_log_is_taken_back(mut stores: Vec<FailingStore>, retries: bool) -> Outcome {
+    let fresh = stores.split_off(2);
+    let mut net = net(stores, retries);
+    for number in 0..9 {
+        net.append(0, &vec![number; 900]);
+    }
+    net.link(0, 1);
+    expect!(net, "converged", |net| holds(net, 1, 0, 9) && net.is_converged());
+    let (vkey, now) = (*net.members[1].node.vkey(), net.now);
+    let mut store = fresh.into_iter().next().unwrap();
+    let node = loop {
+        let start = Start::Recover(Answers::All);
+        match pair::Node::open(identity(1), config(), [77; 32], now, &mut store, start) {
+            Ok(node) => break node,
+            Err(Error::Store(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    net.members[0] = Member { node, store, peers: Vec::new(), notices: Vec::new() };
+    let peer = net.insist(0, "add_peer", |node, store| node.add_peer(store, vkey));
+    net.members[0].peers.push((peer, 1));
+    expect!(net, "recovered", |net| net.members[0].node.check_writing().is_ok());
+    assert_eq!(net.append(0, b"and on"), 9);
+    expect!(net, "converged again", |net| holds(net, 1, 0, 10) && net.is_converged());
+    (net, Ok(()))
+}
+
+/// What is wrong with a run whose store at `at` fails so.
+fn complaints(scenario: Scenario, stores: usize, at: usize, fails: Option<Fails>, retries: bool) -> (u64, Vec<String>) {
+    let mut stores = vec![FailingStore::default(); stores];
+    stores[at].fails = fails;
+    complaints_about(scenario, stores, at, retries)
+}
+
+fn complaints_about(scenario: Scenario, stores: Vec<FailingStore>, at: usize, retries: bool) -> (u64, Vec<String>) {
+    let (mut net, result) = scenario(stores, retries);
+    let mut wrong: Vec<_> = result.err().map(String::from).into_iter().collect();
+    wrong.extend(net.complaints.iter().map(|(call, what)| format!("{call}: {what}")));
+    let failed: Vec<_> = net.members.iter().filter_map(|member| member.store.failed).collect();
+    let mut wrong: Vec<_> = wrong.into_iter().map(|wrong| format!("{wrong} after {failed:?}")).collect();
+    for member in &mut net.members {
+        if member.node.root() != member.root_of_store(config()) {
+            wrong.push("the root is not that of the store".into());
+        }
+        for notice in &member.notices {
+            match notice {
+                // Of the writer that forks, each half may learn of the other.
+                Notice::WritingStopped if member.node.id() == identity(9).vkey().id() => {}
+                Notice::PeerAtFault { .. } | Notice::LogDamaged { .. } | Notice::WritingStopped => {
+                    wrong.push(format!("{notice:?}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    // A store that takes another's place has a number beyond them all.
+    let calls = net.members[at % net.members.len()].store.calls;
+    (calls, wrong)
+}
+
+fn no_failure_is_noticed(scenario: Scenario, stores: usize, at: usize) {
+    let (calls, wrong) = complaints(scenario, stores, at, None, true);
+    assert!(wrong.is_empty(), "without any failure: {wrong:?}");
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for error in [StoreError::NotReady, StoreError::Full, StoreError::Failed] {
+        for (count, retries) in [(1, true), (1, false), (7, true), (7, false)] {
+            // Later than in the run without failures there is nothing new to fail.
+            for from in 0..calls {
+                let fails = Fails { from, count, error };
+                for wrong in complaints(scenario, stores, at, Some(fails), retries).1 {
+                    found.entry(format!("{error:?} {wrong}")).or_insert(format!("{fails:?}, retries: {retries}"));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{calls} calls: {found:#?}");
+}
+
+#[test]
+fn stores_may_have_to_load_before_they_answer() {
+    let scenarios: [(&str, Scenario, usize); 8] = [
+        ("two nodes", two_nodes_converge, 2),
+        ("a line", a_line_converges, 3),
+        ("a fork", a_fork_is_proven, 4),
+        ("a fork by a head alone", a_fork_is_proven_by_a_head_alone, 3),
+        ("a second writer", a_second_writer_stops, 3),
+        ("a second writer, forking", a_second_writer_is_proven_a_forker, 3),
+        ("what is followed", what_is_followed_changes, 3),
+        ("taken back", a_log_is_taken_back, 3),
+    ];
+    for (name, scenario, count) in scenarios {
+        for retries in [true, false] {
+            let store = FailingStore { loaded: Some(BTreeSet::new()), ..FailingStore::default() };
+            let (_, wrong) = complaints_about(scenario, vec![store; count], 0, retries);
+            assert!(wrong.is_empty(), "{name}, retries: {retries}: {wrong:?}");
+        }
+    }
+}
+
+#[test]
+fn two_nodes_converge_whatever_call_fails_at_the_first() {
+    no_failure_is_noticed(two_nodes_converge, 2, 0);
+}
+
+#[test]
+fn two_nodes_converge_whatever_call_fails_at_the_second() {
+    no_failure_is_noticed(two_nodes_converge, 2, 1);
+}
+
+#[test]
+fn a_line_converges_whatever_call_fails_in_the_middle() {
+    no_failure_is_noticed(a_line_converges, 3, 1);
+}
+
+#[test]
+fn a_line_converges_whatever_call_fails_at_an_end() {
+    no_failure_is_noticed(a_line_converges, 3, 2);
+}
+
+#[test]
+fn a_fork_is_proven_whatever_call_fails() {
+    no_failure_is_noticed(a_fork_is_proven, 4, 0);
+}
+
+#[test]
+fn a_fork_is_proven_by_a_head_alone_whatever_call_fails() {
+    no_failure_is_noticed(a_fork_is_proven_by_a_head_alone, 3, 0);
+}
+
+#[test]
+fn a_second_writer_stops_whatever_call_fails() {
+    no_failure_is_noticed(a_second_writer_stops, 3, 0);
+}
+
+#[test]
+fn a_second_writer_is_proven_a_forker_whatever_call_fails() {
+    no_failure_is_noticed(a_second_writer_is_proven_a_forker, 3, 0);
+    no_failure_is_noticed(a_second_writer_is_proven_a_forker, 3, 1);
+}
+
+#[test]
+fn what_is_followed_changes_whatever_call_fails() {
+    no_failure_is_noticed(what_is_followed_changes, 3, 0);
+}
+
+#[test]
+fn a_log_is_taken_back_whatever_call_fails_meanwhile() {
+    no_failure_is_noticed(a_log_is_taken_back, 3, 2);
+}

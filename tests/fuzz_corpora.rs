@@ -1,0 +1,65 @@
+//! The fuzz targets' corpora, on a stable compiler. `fuzz/README.md` says how the targets are fuzzed.
+//!
+//! With `VERISOO_FUZZ=seeds` in the environment the seeds are written into the corpora;
+//! `VERISOO_FUZZ_INPUTS` says how many inputs are drawn at random for each target.
+
+#![allow(missing_docs, reason = "a test")]
+#![cfg(feature = "alloc")]
+
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest corpus of one target, in bytes.
+const LARGEST: usize = 1_000_000;
+
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
+}
+
+#[test]
+fn nothing_is_found_in_the_corpora() {
+    if std::env::var("VERISOO_FUZZ").is_ok_and(|what| what == "seeds") {
+        write_seeds();
+    }
+    for (name, target) in targets::TARGETS {
+        let folder = corpus(name);
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let inputs: BTreeMap<PathBuf, Vec<u8>> =
+            files.map(|file| file.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        let bytes: usize = inputs.values().map(Vec::len).sum();
+        assert!(!inputs.is_empty() && bytes < LARGEST, "{name}: {} inputs, {bytes} bytes", inputs.len());
+        for (path, input) in inputs {
+            println!("{}", path.display());
+            target(&input);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_found_in_inputs_drawn_at_random() {
+    let count = std::env::var("VERISOO_FUZZ_INPUTS").map_or(12, |count| count.parse().expect("a number"));
+    for (name, target) in targets::TARGETS {
+        let mut state = 1u64;
+        let mut byte = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        for number in 0..count {
+            let len = usize::from(byte()) * 2;
+            let input: Vec<u8> = (0..len).map(|_| byte()).collect();
+            println!("{name}, input {number}");
+            target(&input);
+        }
+    }
+}
+
+fn write_seeds() {
+    for (number, (target, seed)) in targets::seeds().into_iter().enumerate() {
+        let folder = corpus(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("seed-{number:03}")), seed).unwrap();
+    }
+}

@@ -1,0 +1,387 @@
+//! A node whose own disk lies to it: no honest log is frozen for it, the node says so or others find what it
+//! sends wanting, the damaged log is served no more, and all other logs go on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use verisoo::log::Position;
+use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::wire::{Frame, Message, Refusal, Request, RequestId, Response};
+use verisoo::{
+    Command, Error, Event, Fault, Hash, Instant, LogId, Name, Node, Notice, PeerId, Signature, SignedHead, Start,
+};
+
+use crate::federation::{INTERVAL, config, identity};
+
+/// What is wrong with what a store says of one log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flaw {
+    None,
+    /// The stored hash with this number is read with a bit flipped.
+    Hash(u64),
+    /// The same, but the store notices.
+    HashUnreadable(u64),
+    /// The record with this index is read with a bit flipped.
+    Record(u64),
+    /// The complete head's root, or its signature.
+    Root,
+    Signature,
+    /// The log's key.
+    Key,
+    /// Everything about the log.
+    Unreadable,
+}
+
+/// A store in memory that is damaged in one place.
+struct Flawed {
+    inner: MemoryStore,
+    log: LogId,
+    flaw: Flaw,
+}
+
+impl Flawed {
+    fn has(&self, log: &LogId, flaw: Flaw) -> bool {
+        *log == self.log && self.flaw == flaw
+    }
+
+    fn check(&self, log: &LogId) -> Result<(), StoreError> {
+        if self.has(log, Flaw::Unreadable) { Err(StoreError::Damaged) } else { Ok(()) }
+    }
+}
+
+impl Store for Flawed {
+    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
+        self.inner.next_log(after)
+    }
+
+    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
+        self.check(log)?;
+        let mut stored = self.inner.log(log)?;
+        if let Some(stored) = stored.as_mut().filter(|_| *log == self.log) {
+            match (self.flaw, &mut stored.state.complete) {
+                (Flaw::Key, _) => stored.key[3] ^= 4,
+                (Flaw::Root, Some(head)) => head.head.root = flipped(head.head.root),
+                (Flaw::Signature, Some(SignedHead { signature, .. })) => {
+                    let mut bytes = *signature.as_bytes();
+                    bytes[7] ^= 2;
+                    *signature = Signature::from_bytes(bytes);
+                }
+                _ => {}
+            }
+        }
+        Ok(stored)
+    }
+
+    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
+        self.inner.create(log, name, key, origin)
+    }
+
+    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
+        self.inner.set_origin(log, origin)
+    }
+
+    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
+        self.inner.remove(log)
+    }
+
+    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
+        self.inner.commit(log, commit)
+    }
+
+    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
+        self.inner.truncate(log, size)
+    }
+
+    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
+        self.check(log)?;
+        let read = self.inner.records(log, start, end, buf)?;
+        if let Flaw::Record(index) = self.flaw
+            && *log == self.log
+            && (start..start + read.count).contains(&index)
+        {
+            // The last byte of the record, so that its framing holds.
+            let before = self.inner.records(log, start, index + 1, &mut vec![0; buf.len()])?;
+            buf[before.len - 1] ^= 1;
+        }
+        Ok(read)
+    }
+
+    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
+        self.check(log)?;
+        let hash = self.inner.hash(log, position)?;
+        if self.has(log, Flaw::HashUnreadable(position.stored_index())) {
+            return Err(StoreError::Damaged);
+        }
+        Ok(if self.has(log, Flaw::Hash(position.stored_index())) { flipped(hash) } else { hash })
+    }
+
+    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
+        self.inner.proof(log, buf)
+    }
+
+    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
+        self.inner.put_fork(log, proof)
+    }
+
+    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        self.inner.fork(log, buf)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.inner.sync()
+    }
+}
+
+fn flipped(hash: Hash) -> Hash {
+    let mut bytes = *hash.as_bytes();
+    bytes[11] ^= 0x20;
+    Hash::from_bytes(bytes)
+}
+
+/// Nodes that answer each other at once, each on a store that may be damaged.
+struct Nodes {
+    now: Instant,
+    members: Vec<(Node, Flawed)>,
+    routes: BTreeMap<(usize, PeerId), usize>,
+    notices: Vec<(usize, Notice)>,
+}
+
+const WRITER: usize = 0;
+const DAMAGED: usize = 1;
+const READER: usize = 2;
+
+impl Nodes {
+    /// A writer of nine records, a node that copies it and writes two itself, and a reader, not connected.
+    fn new() -> Self {
+        let now = Instant::from_secs(1);
+        let nodes = ["writer", "damaged", "reader"].map(|name| {
+            let inner = MemoryStore::new();
+            let node: Node = Node::new(identity(name), config(), [7; 32], now);
+            (node, Flawed { inner, log: LogId::from_bytes([0; 32]), flaw: Flaw::None })
+        });
+        let mut nodes = Self { now, members: nodes.into(), routes: BTreeMap::new(), notices: Vec::new() };
+        nodes.connect(WRITER, DAMAGED);
+        nodes.connect(DAMAGED, WRITER);
+        nodes.append(WRITER, 9).unwrap();
+        nodes.append(DAMAGED, 2).unwrap();
+        nodes.run(2);
+        assert_eq!(nodes.size(DAMAGED, nodes.id(WRITER)), 9);
+        nodes
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        let vkey = *self.members[b].0.vkey();
+        let (node, store) = &mut self.members[a];
+        let peer = node.add_peer(store, vkey).unwrap();
+        node.set_authenticated(peer, true).unwrap();
+        self.routes.insert((a, peer), b);
+    }
+
+    fn append(&mut self, a: usize, count: usize) -> Result<(), Error> {
+        let (node, store) = &mut self.members[a];
+        for _ in 0..count {
+            let have = node.log(&node.id()).unwrap().have;
+            node.append(store, format!("{node} {have}").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn id(&self, a: usize) -> LogId {
+        self.members[a].0.id()
+    }
+
+    fn size(&self, a: usize, log: LogId) -> u64 {
+        self.members[a].0.log(&log).map_or(0, |log| log.complete.size)
+    }
+
+    fn damage(&mut self, log: LogId, flaw: Flaw) {
+        self.members[DAMAGED].1.log = log;
+        self.members[DAMAGED].1.flaw = flaw;
+    }
+
+    fn run(&mut self, rounds: u32) {
+        let end = self.now + INTERVAL * rounds * 5 / 4;
+        while self.now < end {
+            for a in 0..self.members.len() {
+                self.drain(a);
+            }
+            let wakes = self.members.iter().filter_map(|(node, _)| node.next_wake());
+            self.now = wakes.min().unwrap_or(end).max(self.now + Duration::from_millis(1));
+        }
+    }
+
+    fn drain(&mut self, a: usize) {
+        let mut buf = vec![0; 1 << 17];
+        for count in 0.. {
+            assert!(count < 10_000, "node {a} never stops asking");
+            let (node, store) = &mut self.members[a];
+            let Some(command) = node.poll(self.now, store) else { return };
+            if let Command::Notify(notice) = command {
+                self.notices.push((a, notice));
+                continue;
+            }
+            let (peer, id) = command.request().unwrap();
+            // A store that fails here has nothing to send; the question is told to have failed.
+            let Ok(Some(bytes)) = node.encode(store, &command, &mut buf) else {
+                node.handle(self.now, store, Event::RequestFailed { peer, request: id }).unwrap();
+                continue;
+            };
+            let bytes = bytes.to_vec();
+            let answer = self.ask(self.routes[&(a, peer)], &bytes);
+            let Message::Response(response) = Frame::decode(&answer).unwrap().message else { panic!() };
+            let (node, store) = &mut self.members[a];
+            node.handle(self.now, store, Event::answer(peer, id, response)).unwrap();
+        }
+    }
+
+    fn ask(&mut self, a: usize, bytes: &[u8]) -> Vec<u8> {
+        let Frame { id, message: Message::Request(request) } = Frame::decode(bytes).unwrap() else { panic!() };
+        let (node, store) = &mut self.members[a];
+        node.respond(self.now, store, id, &request, &mut vec![0; 1 << 17]).unwrap().to_vec()
+    }
+
+    fn assert_nobody_accused(&self, flaw: Flaw) {
+        for (a, (node, _)) in self.members.iter().enumerate() {
+            let forked = node.logs().find(|log| log.is_forked);
+            assert_eq!(forked, None, "{a} accuses an honest log for {flaw:?}");
+        }
+        let is_accusation = |notice: &Notice| matches!(notice, Notice::ForkDetected { .. } | Notice::WritingStopped);
+        assert!(!self.notices.iter().any(|(_, notice)| is_accusation(notice)), "{:?}", self.notices);
+        // The one whose store is damaged may be found wanting; it finds nobody so.
+        let by_damaged = self.notices.iter().filter(|(a, _)| *a == DAMAGED);
+        let blames = by_damaged
+            .filter(|(_, notice)| matches!(notice, Notice::PeerAtFault { .. } | Notice::PeerUnhealthy { .. }));
+        assert_eq!(blames.collect::<Vec<_>>(), [] as [&(usize, Notice); 0], "for {flaw:?}");
+    }
+
+    fn says_damaged(&self, log: LogId) -> bool {
+        self.notices.contains(&(DAMAGED, Notice::LogDamaged { log }))
+    }
+
+    /// Whether everything that a node holds of a log is what its writer wrote.
+    fn holds_only_true(&self, a: usize, writer: usize) -> bool {
+        let log = self.id(writer);
+        let have = self.members[a].0.log(&log).map_or(0, |log| log.have);
+        let (held, written) = (&self.members[a].1.inner, &self.members[writer].1.inner);
+        (0..have).all(|index| held.record(&log, index) == written.record(&log, index))
+    }
+}
+
+/// Hashes stored for nine records.
+const HASHES: u64 = 9 + 4 + 2 + 1;
+
+fn flaws() -> Vec<Flaw> {
+    let mut flaws: Vec<Flaw> = (0..HASHES).flat_map(|at| [Flaw::Hash(at), Flaw::HashUnreadable(at)]).collect();
+    flaws.extend((0..9).map(Flaw::Record));
+    flaws.extend([Flaw::Root, Flaw::Signature, Flaw::Key, Flaw::Unreadable]);
+    flaws
+}
+
+#[test]
+fn a_bit_flipped_in_a_copy_freezes_no_log_and_stops_no_other() {
+    for flaw in flaws() {
+        let mut nodes = Nodes::new();
+        let log = nodes.id(WRITER);
+        nodes.damage(log, flaw);
+        // A reader that has only the damaged copy to ask; and the log grows.
+        nodes.connect(READER, DAMAGED);
+        nodes.run(2);
+        nodes.append(WRITER, 4).unwrap();
+        nodes.append(DAMAGED, 3).unwrap();
+        nodes.run(3);
+        nodes.assert_nobody_accused(flaw);
+        assert!(nodes.holds_only_true(READER, WRITER), "{flaw:?}");
+        assert_eq!(nodes.size(WRITER, nodes.id(DAMAGED)), 5, "{flaw:?}: its own log goes on");
+        let is_blamed = nodes.notices.iter().any(|(a, notice)| {
+            *a != DAMAGED
+                && matches!(notice, Notice::PeerAtFault { fault: Fault::FalseRecords | Fault::HeadSignature, .. })
+        });
+        let has_it_all = nodes.size(READER, log) == 13;
+        assert!(nodes.says_damaged(log) || is_blamed || has_it_all, "{flaw:?} goes unnoticed: {:?}", nodes.notices);
+        if !is_blamed {
+            assert_eq!(nodes.size(READER, nodes.id(DAMAGED)), 5, "{flaw:?}: others' logs go on");
+        }
+        if nodes.says_damaged(log) {
+            assert_not_served(&mut nodes, log);
+        }
+        // Another source, and the reader has it all.
+        nodes.connect(READER, WRITER);
+        nodes.run(4);
+        assert_eq!(nodes.size(READER, log), 13, "{flaw:?}");
+        nodes.assert_nobody_accused(flaw);
+    }
+}
+
+/// Neither proofs nor records of a log that its node says is damaged.
+fn assert_not_served(nodes: &mut Nodes, log: LogId) {
+    let limit = u32::MAX;
+    for request in [Request::Records { log, start: 0, count: 9, limit }, Request::Proof { log, size: 4, limit }] {
+        let mut buf = vec![0; 256];
+        let frame = Frame { id: RequestId::new(1), message: Message::Request(request) };
+        let bytes = frame.encode(&mut buf).unwrap().to_vec();
+        let answer = nodes.ask(DAMAGED, &bytes);
+        let answer = Frame::decode(&answer).unwrap().message;
+        assert_eq!(answer, Message::Response(Response::Refused(Refusal::NotHeld)));
+    }
+}
+
+#[test]
+fn the_hashes_that_a_log_grows_on_are_never_silently_wrong() {
+    // Nine records: the peaks are the ninth leaf and the root of the first eight.
+    for peak in [HASHES - 1, HASHES - 2] {
+        for flaw in [Flaw::Hash(peak), Flaw::HashUnreadable(peak)] {
+            let mut nodes = Nodes::new();
+            let log = nodes.id(WRITER);
+            nodes.damage(log, flaw);
+            nodes.append(WRITER, 4).unwrap();
+            nodes.run(3);
+            assert!(nodes.says_damaged(log), "{flaw:?}");
+            assert_not_served(&mut nodes, log);
+            nodes.assert_nobody_accused(flaw);
+        }
+    }
+}
+
+#[test]
+fn a_bit_flipped_in_ones_own_log_signs_no_other_history() {
+    for flaw in flaws() {
+        let mut nodes = Nodes::new();
+        // The log that is damaged is the one that the node writes itself: nine records, all signed.
+        nodes.append(DAMAGED, 7).unwrap();
+        nodes.run(2);
+        let own = nodes.id(DAMAGED);
+        assert_eq!(nodes.size(WRITER, own), 9);
+        nodes.damage(own, flaw);
+        nodes.connect(READER, DAMAGED);
+        let _ = nodes.append(DAMAGED, 4);
+        nodes.append(WRITER, 2).unwrap();
+        nodes.run(3);
+        nodes.assert_nobody_accused(flaw);
+        let told = nodes.notices.iter().filter(|(_, notice)| matches!(notice, Notice::StoreFailed { .. })).count();
+        assert!(told < 10, "{flaw:?}: told {told} times of the same");
+        assert_eq!(nodes.size(DAMAGED, nodes.id(WRITER)), 11, "{flaw:?}");
+        assert!(nodes.holds_only_true(WRITER, DAMAGED));
+        if nodes.says_damaged(own) {
+            // What cannot be published is not acknowledged any more.
+            assert!(nodes.append(DAMAGED, 1).is_err(), "{flaw:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_started_on_a_damaged_store_says_so_and_accuses_nobody() {
+    for flaw in [Flaw::Hash(HASHES - 1), Flaw::HashUnreadable(HASHES - 1), Flaw::Root, Flaw::Signature] {
+        let mut nodes = Nodes::new();
+        let log = nodes.id(WRITER);
+        nodes.damage(log, flaw);
+        let (_, store) = &mut nodes.members[DAMAGED];
+        let node = Node::open(identity("damaged"), config(), [8; 32], nodes.now, store, Start::Resume).unwrap();
+        nodes.members[DAMAGED].0 = node;
+        nodes.routes.retain(|(a, _), _| *a != DAMAGED);
+        nodes.connect(DAMAGED, WRITER);
+        nodes.append(WRITER, 4).unwrap();
+        nodes.run(3);
+        nodes.assert_nobody_accused(flaw);
+        assert!(nodes.says_damaged(log) || nodes.size(DAMAGED, log) == 13, "{flaw:?}: {:?}", nodes.notices);
+    }
+}

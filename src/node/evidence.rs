@@ -67,7 +67,7 @@ impl<T: Tables> Node<T> {
             let observed = self.judge(store, slot, &vkey, &stored, unproven)?;
             if observed != Observed::Forked {
                 // It says what is known, or what can no longer be told.
-                self.restate(store, slot, |state| state.unproven = None)?;
+                self.restate(store, slot, &mut |state| state.unproven = None)?;
             }
         }
         Ok(())
@@ -129,7 +129,7 @@ impl<T: Tables> Node<T> {
             // A head of our own log that we did not sign is nothing to go on from, but while recovering.
             let is_writing = replica.is_own() && !self.is_recovering();
             if is_new && !is_writing {
-                self.restate(store, slot, |state| {
+                self.restate(store, slot, &mut |state| {
                     state.complete = Some(signed);
                     if signed.head.size == state.have {
                         state.covering = None;
@@ -148,7 +148,7 @@ impl<T: Tables> Node<T> {
         }
         // The one soonest checkable is kept: an invented size gives way to any that is real.
         if stored.state.unproven.is_none_or(|unproven| unproven.head.size > size) {
-            self.restate(store, slot, |state| state.unproven = Some(signed))?;
+            self.restate(store, slot, &mut |state| state.unproven = Some(signed))?;
         }
         if let Some(replica) = self.replicas.get_mut(slot) {
             replica.seen = replica.seen.max(size);
@@ -164,7 +164,7 @@ impl<T: Tables> Node<T> {
         &mut self,
         store: &mut dyn Store,
         slot: u32,
-        change: impl FnOnce(&mut LogState),
+        change: &mut dyn FnMut(&mut LogState),
     ) -> Result<(), StoreError> {
         let Some(log) = self.replicas.get(slot).map(|replica| replica.id) else { return Ok(()) };
         let mut state = store.log(&log)?.ok_or(StoreError::UnknownLog)?.state;
@@ -210,7 +210,7 @@ impl<T: Tables> Node<T> {
             && let Some(slot) = self.replicas.slot(&self.own)
         {
             if store.log(&self.own)?.is_some() {
-                self.restate(store, slot, |state| state.stopped = true)?;
+                self.restate(store, slot, &mut |state| state.stopped = true)?;
             }
             self.is_stop_unsaved = false;
         }

@@ -8,11 +8,11 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
 use crate::head::HeadError;
-use crate::wire::{size_of_value, write_value};
+use crate::wire::{Reader, write_value};
 use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
@@ -97,13 +97,25 @@ impl<'a> ForkProof<'a> {
     /// Reads what [`encode`](Self::encode) wrote; anything else, also another encoding of the same proof
     /// or bytes after it, is [`ForkError::Malformed`]. The proofs are borrowed. Nothing is verified.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ForkError> {
-        let wire: Wire = postcard::from_bytes(bytes).map_err(|_| ForkError::Malformed)?;
-        // postcard takes varints that are longer than they need be, and bytes after the end: either makes
-        // the bytes longer than what would be written again.
-        if size_of_value(&wire) != Some(bytes.len()) || !wire.is_within_limits() {
-            return Err(ForkError::Malformed);
-        }
-        Self::try_from(wire)
+        let mut reader = Reader::new(bytes);
+        let proof = Self::read(&mut reader).ok_or(ForkError::Malformed)?;
+        if reader.is_canonical_end() { Ok(proof) } else { Err(ForkError::Malformed) }
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        // Whatever a head says: what no log can have is refused when it is verified.
+        let mut head = || {
+            let (size, root) = (reader.size()?, Hash::from_bytes(reader.array()?));
+            Some(SignedHead { head: Head { size, root }, signature: Signature::from_bytes(reader.array()?) })
+        };
+        let heads = [head()?, head()?];
+        let size = reader.size()?;
+        let roots = [reader.array()?, reader.array()?].map(Hash::from_bytes);
+        let mut proof = || match reader.bytes()?.as_chunks() {
+            (hashes, []) if hashes.len() <= MAX_PROOF => Some(hashes),
+            _ => None,
+        };
+        Some(Self { heads, size, roots, proofs: [proof()?, proof()?] })
     }
 }
 
@@ -115,17 +127,16 @@ const MAX_HEAD: usize = MAX_VARINT + Hash::LEN + 64;
 const MAX_PROOF_FIELD: usize = 2 + MAX_PROOF * Hash::LEN;
 
 /// A fork proof as it travels.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire<'a> {
     heads: [WireHead; 2],
     size: u64,
     roots: [Hash; 2],
-    #[serde(borrow)]
     proofs: [&'a [u8]; 2],
 }
 
 /// A signed head as it travels, whatever it says: what no log can have is refused when it is verified.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct WireHead {
     size: u64,
     root: Hash,
@@ -151,25 +162,8 @@ impl<'a> From<&ForkProof<'a>> for Wire<'a> {
     }
 }
 
-impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
-    type Error = ForkError;
-
-    fn try_from(wire: Wire<'a>) -> Result<Self, ForkError> {
-        let [(left, []), (right, [])] = wire.proofs.map(<[_]>::as_chunks) else {
-            return Err(ForkError::Malformed);
-        };
-        Ok(Self { heads: wire.heads.map(SignedHead::from), size: wire.size, roots: wire.roots, proofs: [left, right] })
-    }
-}
-
 impl From<&SignedHead> for WireHead {
     fn from(SignedHead { head, signature }: &SignedHead) -> Self {
         Self { size: head.size, root: head.root, signature: *signature }
-    }
-}
-
-impl From<WireHead> for SignedHead {
-    fn from(WireHead { size, root, signature }: WireHead) -> Self {
-        Self { head: Head { size, root }, signature }
     }
 }

@@ -12,8 +12,8 @@ use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
-    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response, Signed,
-    SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
+    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId, Response,
+    Signed, SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 
@@ -179,7 +179,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
-        let (body, _) = postcard::take_from_bytes::<&[u8]>(behind).map_err(|_| Refusal::Busy)?;
+        let body = Reader::new(behind).bytes().ok_or(Refusal::Busy)?;
         let signature = self.identity.sign(&text(body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());

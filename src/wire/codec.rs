@@ -1,4 +1,4 @@
-//! postcard with the canonical-or-refused rule, serde for the crate's own types, and a writer that lets a
+//! Writing postcard's encoding, serde for the crate's own types, and a writer that lets a
 //! store put a message's last field in place.
 
 use core::fmt;
@@ -8,27 +8,9 @@ use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{DecodeError, Proof};
+use super::Proof;
 use crate::log::MAX_SIZE;
 use crate::{Hash, Head, LogId, Signature, SignedHead};
-
-/// Reads the one value that `bytes` is the canonical encoding of.
-pub(super) fn decode<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
-    let (value, rest) = decode_prefix(bytes)?;
-    if rest.is_empty() { Ok(value) } else { Err(DecodeError::NotCanonical) }
-}
-
-/// Reads one canonically encoded value from the front of `bytes`; the value and what follows.
-pub(super) fn decode_prefix<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    // postcard accepts padded varints. A padded one is always longer than the one it writes, so the
-    // length alone tells whether these bytes are what it would have written.
-    if size_of_value(&value) == bytes.len().checked_sub(rest.len()) {
-        Ok((value, rest))
-    } else {
-        Err(DecodeError::NotCanonical)
-    }
-}
 
 /// Bytes in the encoding of `value`.
 pub(crate) fn size_of_value<T: Serialize>(value: &T) -> Option<usize> {

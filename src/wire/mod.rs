@@ -18,6 +18,7 @@
 //! ```
 
 mod codec;
+mod read;
 mod status;
 
 use core::fmt;
@@ -28,6 +29,7 @@ use crate::log::MAX_PROOF;
 use crate::{Hash, LogId, SignedHead};
 
 pub(crate) use codec::{Writer, size_of_value, write_value};
+pub(crate) use read::Reader;
 pub use status::{Entries, Entry, OwnLog, PushWord, Signed, StatusBody};
 pub(crate) use status::{SignedContext, signed_text};
 
@@ -327,7 +329,7 @@ impl<'a> Frame<'a> {
     #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => codec::decode(rest),
+            Some((&VERSION, rest)) => read::decode(rest),
             _ => Err(DecodeError::Version),
         }
     }

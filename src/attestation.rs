@@ -10,10 +10,12 @@
 #[cfg(feature = "alloc")]
 mod envelope;
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::decimal::Decimal;
+use crate::wire::{size_of_value, write_value};
 use crate::{Identity, MAX_RECORD, Scheme, Signature, Vkey};
 
 #[cfg(feature = "alloc")]
@@ -111,8 +113,8 @@ impl<'a> Attestation<'a> {
 
     /// The length of the encoding: at most 65,535 bytes, or [`AttestationError::TooLong`].
     pub fn encoded_len(&self) -> Result<usize, AttestationError> {
-        match postcard::experimental::serialized_size(&Encoded::from(*self)) {
-            Ok(len) if len <= MAX_RECORD => Ok(len),
+        match size_of_value(&Encoded::from(*self)) {
+            Some(len) if len <= MAX_RECORD => Ok(len),
             _ => Err(AttestationError::TooLong),
         }
     }
@@ -121,7 +123,7 @@ impl<'a> Attestation<'a> {
     pub fn encode(&self, buf: &mut [u8]) -> Result<usize, AttestationError> {
         let len = self.encoded_len()?;
         let record = buf.get_mut(..len).ok_or(AttestationError::BufferTooShort)?;
-        postcard::to_slice(&Encoded::from(*self), record).map_err(|_| AttestationError::BufferTooShort)?;
+        write_value(&Encoded::from(*self), record).ok_or(AttestationError::BufferTooShort)?;
         Ok(len)
     }
 
@@ -145,8 +147,7 @@ struct Encoded<'a> {
     payload_type: &'a str,
     #[serde(serialize_with = "as_bytes")]
     payload: &'a [u8],
-    // serde knows no arrays beyond 32.
-    signature: [[u8; 32]; 2],
+    signature: Signature,
 }
 
 /// At once, not byte by byte; the encoding is the same.
@@ -156,17 +157,13 @@ fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Err
 
 impl<'a> From<Attestation<'a>> for Encoded<'a> {
     fn from(Attestation { payload_type, payload, signature }: Attestation<'a>) -> Self {
-        let mut halves = [[0; 32]; 2];
-        halves.as_flattened_mut().copy_from_slice(signature.as_bytes());
-        Self { payload_type, payload, signature: halves }
+        Self { payload_type, payload, signature }
     }
 }
 
 impl<'a> From<Encoded<'a>> for Attestation<'a> {
     fn from(Encoded { payload_type, payload, signature }: Encoded<'a>) -> Self {
-        let mut bytes = [0; Signature::LEN];
-        bytes.copy_from_slice(signature.as_flattened());
-        Self { payload_type, payload, signature: Signature::from_bytes(bytes) }
+        Self { payload_type, payload, signature }
     }
 }
 
@@ -192,21 +189,19 @@ pub fn pae_len(payload_type: &str, payload: &[u8]) -> usize {
 /// ```
 pub fn pae<'b>(payload_type: &str, payload: &[u8], buf: &'b mut [u8]) -> Option<&'b [u8]> {
     let encoded = buf.get_mut(..pae_len(payload_type, payload))?;
-    let (start, end) = encoded.split_at_mut_checked(encoded.len().checked_sub(payload.len())?)?;
-    let mut start = Start(start);
-    write!(start, "DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).ok()?;
-    end.copy_from_slice(payload);
+    let (type_len, payload_len) = (decimal(payload_type.len()), decimal(payload.len()));
+    let parts: [&[u8]; 8] =
+        [b"DSSEv1 ", type_len.as_bytes(), b" ", payload_type.as_bytes(), b" ", payload_len.as_bytes(), b" ", payload];
+    let mut rest = &mut *encoded;
+    for part in parts {
+        let (front, behind) = rest.split_at_mut_checked(part.len())?;
+        front.copy_from_slice(part);
+        rest = behind;
+    }
     Some(encoded)
 }
 
-/// What is left of a buffer that is written from its front.
-struct Start<'b>(&'b mut [u8]);
-
-impl Write for Start<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let (front, rest) = core::mem::take(&mut self.0).split_at_mut_checked(text.len()).ok_or(fmt::Error)?;
-        front.copy_from_slice(text.as_bytes());
-        self.0 = rest;
-        Ok(())
-    }
+fn decimal(len: usize) -> Decimal {
+    // No platform has a `usize` that this does not hold.
+    Decimal::new(u64::try_from(len).unwrap_or(u64::MAX))
 }

@@ -103,6 +103,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod attestation;
+mod decimal;
 mod error;
 pub mod head;
 pub mod key;

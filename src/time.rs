@@ -52,6 +52,8 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    // Not inlined: it is 128-bit arithmetic, and called from everywhere.
+    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
@@ -62,6 +64,7 @@ impl Sub for Instant {
     type Output = Duration;
 
     /// The time from `earlier` to `self`; zero where `earlier` is the later one.
+    #[inline(never)]
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

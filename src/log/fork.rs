@@ -8,11 +8,11 @@
 
 use core::fmt;
 
-use postcard::ser_flavors::Size;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
 use crate::head::HeadError;
+use crate::wire::{Reader, write_value};
 use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
@@ -91,20 +91,31 @@ impl<'a> ForkProof<'a> {
     pub fn encode(&self, buf: &mut [u8]) -> Option<usize> {
         let wire = Wire::from(self);
         wire.is_within_limits().then_some(())?;
-        postcard::to_slice(&wire, buf).ok().map(|written| written.len())
+        write_value(&wire, buf)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; anything else, also another encoding of the same proof
     /// or bytes after it, is [`ForkError::Malformed`]. The proofs are borrowed. Nothing is verified.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ForkError> {
-        let wire: Wire = postcard::from_bytes(bytes).map_err(|_| ForkError::Malformed)?;
-        // postcard takes varints that are longer than they need be, and bytes after the end: either makes
-        // the bytes longer than what would be written again.
-        let len = postcard::serialize_with_flavor(&wire, Size::default()).map_err(|_| ForkError::Malformed)?;
-        if len != bytes.len() || !wire.is_within_limits() {
-            return Err(ForkError::Malformed);
-        }
-        Self::try_from(wire)
+        let mut reader = Reader::new(bytes);
+        let proof = Self::read(&mut reader).ok_or(ForkError::Malformed)?;
+        if reader.is_canonical_end() { Ok(proof) } else { Err(ForkError::Malformed) }
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        // Whatever a head says: what no log can have is refused when it is verified.
+        let mut head = || {
+            let (size, root) = (reader.size()?, Hash::from_bytes(reader.array()?));
+            Some(SignedHead { head: Head { size, root }, signature: Signature::from_bytes(reader.array()?) })
+        };
+        let heads = [head()?, head()?];
+        let size = reader.size()?;
+        let roots = [reader.array()?, reader.array()?].map(Hash::from_bytes);
+        let mut proof = || match reader.bytes()?.as_chunks() {
+            (hashes, []) if hashes.len() <= MAX_PROOF => Some(hashes),
+            _ => None,
+        };
+        Some(Self { heads, size, roots, proofs: [proof()?, proof()?] })
     }
 }
 
@@ -116,21 +127,20 @@ const MAX_HEAD: usize = MAX_VARINT + Hash::LEN + 64;
 const MAX_PROOF_FIELD: usize = 2 + MAX_PROOF * Hash::LEN;
 
 /// A fork proof as it travels.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire<'a> {
     heads: [WireHead; 2],
     size: u64,
-    roots: [[u8; Hash::LEN]; 2],
-    #[serde(borrow)]
+    roots: [Hash; 2],
     proofs: [&'a [u8]; 2],
 }
 
-/// A signed head as it travels. The signature in halves, since serde knows no arrays of 64.
-#[derive(Serialize, Deserialize)]
+/// A signed head as it travels, whatever it says: what no log can have is refused when it is verified.
+#[derive(Serialize)]
 struct WireHead {
     size: u64,
-    root: [u8; Hash::LEN],
-    signature: [[u8; 32]; 2],
+    root: Hash,
+    signature: Signature,
 }
 
 impl Wire<'_> {
@@ -146,41 +156,14 @@ impl<'a> From<&ForkProof<'a>> for Wire<'a> {
         Self {
             heads: proof.heads.each_ref().map(WireHead::from),
             size: proof.size,
-            roots: proof.roots.map(|root| *root.as_bytes()),
+            roots: proof.roots,
             proofs: proof.proofs.map(<[_]>::as_flattened),
         }
     }
 }
 
-impl<'a> TryFrom<Wire<'a>> for ForkProof<'a> {
-    type Error = ForkError;
-
-    fn try_from(wire: Wire<'a>) -> Result<Self, ForkError> {
-        let [(left, []), (right, [])] = wire.proofs.map(<[_]>::as_chunks) else {
-            return Err(ForkError::Malformed);
-        };
-        Ok(Self {
-            heads: wire.heads.map(SignedHead::from),
-            size: wire.size,
-            roots: wire.roots.map(Hash::from_bytes),
-            proofs: [left, right],
-        })
-    }
-}
-
 impl From<&SignedHead> for WireHead {
     fn from(SignedHead { head, signature }: &SignedHead) -> Self {
-        let mut halves = [[0; 32]; 2];
-        halves.as_flattened_mut().copy_from_slice(signature.as_bytes());
-        Self { size: head.size, root: *head.root.as_bytes(), signature: halves }
-    }
-}
-
-impl From<WireHead> for SignedHead {
-    fn from(wire: WireHead) -> Self {
-        let mut signature = [0; 64];
-        signature.copy_from_slice(wire.signature.as_flattened());
-        let head = Head { size: wire.size, root: Hash::from_bytes(wire.root) };
-        Self { head, signature: Signature::from_bytes(signature) }
+        Self { size: head.size, root: head.root, signature: *signature }
     }
 }

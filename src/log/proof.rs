@@ -90,8 +90,10 @@ pub fn inclusion_proof_len(index: u64, size: u64) -> Option<usize> {
 /// reads. The root of the empty tree is [`Hash::EMPTY_ROOT`]; [`ProveError::OutOfRange`] where `size` is
 /// beyond [`MAX_SIZE`].
 pub fn root_at<E>(size: u64, mut read: impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
-    let peaks = peaks(size).ok_or(ProveError::OutOfRange)?;
-    join(peaks, &mut read)
+    if size > MAX_SIZE {
+        return Err(ProveError::OutOfRange);
+    }
+    join(MAX_LEVEL + 1, size, &mut read)
 }
 
 /// Builds the consistency proof from `old` to `new` (RFC 9162 section 2.1.4.1), handing its hashes to
@@ -321,6 +323,7 @@ impl Sibling {
 }
 
 /// The hash of the subtree at `position` in a tree of `size` leaves, which may end within it.
+#[inline(never)]
 fn subtree<E>(
     position: Position,
     size: u64,
@@ -329,16 +332,15 @@ fn subtree<E>(
     if position.end() <= size {
         return read(position).map_err(ProveError::Read);
     }
-    join(peaks_below(position.level, size), read)
+    join(position.level, size, read)
 }
 
-/// The root over neighbouring perfect subtrees, the smallest to the right.
-fn join<E>(
-    peaks: impl DoubleEndedIterator<Item = Position>,
-    read: &mut impl FnMut(Position) -> Result<Hash, E>,
-) -> Result<Hash, ProveError<E>> {
+/// The root over the peaks of a tree of `size` leaves whose level is below `level`, the smallest to the
+/// right.
+#[inline(never)]
+fn join<E>(level: u8, size: u64, read: &mut impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
     let mut root = None;
-    for position in peaks.rev() {
+    for position in peaks_below(level, size).rev() {
         let left = read(position).map_err(ProveError::Read)?;
         root = Some(root.map_or(left, |right| node_hash(&left, &right)));
     }

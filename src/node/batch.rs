@@ -2,8 +2,9 @@
 //! ever stored, and everything that could still fail comes before the store is written.
 
 use super::evidence::Observed;
+use super::logs::read_error;
 use super::{Fault, Node};
-use crate::log::{Frontier, leaf_hash, verify_consistency};
+use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash, root_at, stored_count, verify_consistency};
 use crate::peer::PeerId;
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
@@ -39,6 +40,7 @@ struct Hashed {
 
 impl<T: Tables> Node<T> {
     /// Verifies a batch and appends what is new of it.
+    #[inline(never)]
     pub(super) fn accept(
         &mut self,
         store: &mut dyn Store,
@@ -82,10 +84,8 @@ impl<T: Tables> Node<T> {
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
             return Ok(if observed == Observed::Forked { Accepted::Forked } else { Accepted::Nothing });
         };
-        let mut hashes = core::mem::take(&mut self.cache.hashes);
-        let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, &mut hashes, from);
-        hashes.clear();
-        self.cache.hashes = hashes;
+        let result = self.accept_records(store, slot, &vkey, &stored, head, records, batch, from);
+        self.cache.hashes.clear();
         if matches!(result, Ok(Accepted::Undecided | Accepted::OverQuota)) {
             // Its head is signed all the same, and evidence.
             let observed = self.judge_unless_known(store, slot, &vkey, &stored, head, is_known)?;
@@ -111,6 +111,7 @@ impl<T: Tables> Node<T> {
         self.judge(store, slot, vkey, stored, head)
     }
 
+    #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "the parts of one verification, gathered by its only caller")]
     fn accept_records(
         &mut self,
@@ -121,12 +122,11 @@ impl<T: Tables> Node<T> {
         head: SignedHead,
         records: Records<'_>,
         batch: &Batch<'_>,
-        hashes: &mut T::Hashes,
         from: Option<PeerId>,
     ) -> Result<Accepted, StoreError> {
         let log = vkey.id();
-        let known = [stored.state.covering, stored.state.unproven];
-        let hashed = match self.hash_records(store, &log, stored.state.have, &known, records, hashes)? {
+        let most = self.most_records();
+        let hashed = match Self::hash_records(store, &log, &stored.state, most, records, &mut self.cache.hashes)? {
             Ok(found) => found,
             Err(accepted) => return Ok(accepted),
         };
@@ -144,8 +144,9 @@ impl<T: Tables> Node<T> {
         }
         let state = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
-        let commit = Commit { start: stored.state.have, records, hashes: hashes.as_slice(), state, proof };
-        self.commit(store, slot, &commit, from)?;
+        let hashes = self.cache.hashes.as_slice();
+        store.commit(&log, &Commit { start: stored.state.have, records, hashes, state, proof })?;
+        self.committed(slot, &state, len, from);
         if self.is_recovering() && self.own == log {
             self.raise_target(head.head.size);
         }
@@ -161,41 +162,83 @@ impl<T: Tables> Node<T> {
     }
 
     /// Hashes records onto what is held, checking their framing on the way.
+    #[inline(never)]
     fn hash_records(
-        &self,
         store: &mut dyn Store,
         log: &LogId,
-        have: u64,
-        known: &[Option<SignedHead>; 2],
+        state: &LogState,
+        most: u64,
         records: Records<'_>,
         hashes: &mut T::Hashes,
     ) -> Result<Result<Hashed, Accepted>, StoreError> {
-        let mut frontier =
-            Frontier::load(have, |position| store.hash(log, position)).map_err(super::logs::read_error)?;
+        let known = [&state.covering, &state.unproven];
+        let mut grown = Grown { store, log, have: state.have, size: state.have, hashes };
         let mut reached = [None; 2];
-        let most = self.most_records();
-        let room = hashes.capacity_limit();
         for record in records {
             let Ok(record) = record else { return Ok(Err(Accepted::Fault(Fault::FalseRecords))) };
-            let adds = 1 + frontier.size().trailing_ones() as usize;
-            if frontier.size() - have >= most || hashes.as_slice().len() + adds > room {
+            if grown.size - grown.have >= most || !grown.has_room() {
                 // More than this node ever asks for.
                 return Ok(Err(Accepted::Excess));
             }
-            let pushed = frontier.push(leaf_hash(record), |hash| {
-                // There is room: it was checked above.
-                let _ = hashes.push(*hash.as_bytes());
-            });
-            if pushed.is_err() {
+            if !grown.push(leaf_hash(record))? {
                 return Ok(Err(Accepted::Fault(Fault::FalseRecords)));
             }
-            for (known, reached) in known.iter().zip(&mut reached) {
-                if known.is_some_and(|known| known.head.size == frontier.size()) {
-                    *reached = Some(frontier.root());
+            for (known, reached) in known.into_iter().zip(&mut reached) {
+                if known.is_some_and(|known| known.head.size == grown.size) {
+                    *reached = Some(grown.root()?);
                 }
             }
         }
-        Ok(Ok(Hashed { end: frontier.size(), root: frontier.root(), reached }))
+        Ok(Ok(Hashed { end: grown.size, root: grown.root()?, reached }))
+    }
+}
+
+/// A log with what a batch would add to it: hashes below `have` are in the store, the others in scratch
+/// space in the order in which they will be stored. (A frontier of its own would take 2 KB of stack.)
+struct Grown<'a, L> {
+    store: &'a mut dyn Store,
+    log: &'a LogId,
+    have: u64,
+    size: u64,
+    hashes: &'a mut L,
+}
+
+impl<L: List<[u8; Hash::LEN]>> Grown<'_, L> {
+    /// Whether the hashes that the next leaf adds fit.
+    fn has_room(&self) -> bool {
+        let adds = 1 + self.size.trailing_ones() as usize;
+        self.hashes.as_slice().len() + adds <= self.hashes.capacity_limit()
+    }
+
+    /// Adds a leaf; `false` where the log has 2^62.
+    fn push(&mut self, leaf: Hash) -> Result<bool, StoreError> {
+        let index = self.size;
+        if index >= MAX_SIZE {
+            return Ok(false);
+        }
+        let mut hash = leaf;
+        let _ = self.hashes.push(*hash.as_bytes());
+        for level in 0..index.trailing_ones() {
+            // The subtree to the left of the one that this leaf has just completed.
+            let left = u8::try_from(level).ok().and_then(|level| Position::new(level, (index >> level) - 1));
+            let left = self.read(left.ok_or(StoreError::Mismatch)?)?;
+            hash = node_hash(&left, &hash);
+            // There is room: it was checked before.
+            let _ = self.hashes.push(*hash.as_bytes());
+        }
+        self.size = index + 1;
+        Ok(true)
+    }
+
+    fn root(&mut self) -> Result<Hash, StoreError> {
+        root_at(self.size, |position| self.read(position)).map_err(read_error)
+    }
+
+    fn read(&mut self, position: Position) -> Result<Hash, StoreError> {
+        let added = position.stored_index().checked_sub(stored_count(self.have));
+        let Some(added) = added else { return self.store.hash(self.log, position) };
+        let hash = usize::try_from(added).ok().and_then(|at| self.hashes.as_slice().get(at));
+        hash.map(|hash| Hash::from_bytes(*hash)).ok_or(StoreError::Mismatch)
     }
 }
 

@@ -5,7 +5,7 @@ use super::logs::root_of;
 use super::request::Asked;
 use super::{Command, Node};
 use crate::error::Error;
-use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
+use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
 use crate::wire::{
@@ -51,6 +51,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::BufferTooSmall`], [`Error::Store`]; the request then stays outstanding until its
     /// deadline.
+    #[inline(never)]
     pub fn encode<'b>(
         &mut self,
         store: &mut dyn Store,
@@ -81,17 +82,16 @@ impl<T: Tables> Node<T> {
             }
             Asked::PushFork { log } => {
                 self.settle(store)?;
-                let mut proof = [0; ForkProof::MAX_LEN];
-                let Some(len) = store.fork(&log, &mut proof)? else { return Ok(None) };
-                let request = Request::PushFork { log, proof: proof.get(..len).unwrap_or_default() };
-                let frame = Frame { id, message: Message::Request(request) };
-                return frame.encode(buf).map(Some).ok_or(Error::BufferTooSmall);
+                let envelope = Frame { id, message: Message::Request(Request::PushFork { log, proof: &[] }) };
+                let Some(len) = put_fork(store, &log, &envelope, buf)? else { return Ok(None) };
+                return buf.get(..len).map(Some).ok_or(Error::BufferTooSmall);
             }
         };
         let frame = Frame { id, message: Message::Request(request) };
         frame.encode(buf).map(Some).ok_or(Error::BufferTooSmall)
     }
 
+    #[inline(never)]
     fn status_request(&mut self, peer: crate::PeerId, id: RequestId, limit: u32) -> Request<'static> {
         let digest = self.digest();
         let is_pending = self.views.as_slice().iter().any(|view| view.peer == peer);
@@ -110,6 +110,7 @@ impl<T: Tables> Node<T> {
         })
     }
 
+    #[inline(never)]
     fn encode_push(
         &mut self,
         store: &mut dyn Store,
@@ -137,9 +138,32 @@ impl<T: Tables> Node<T> {
     }
 }
 
+/// Writes a message that ends in the fork proof of a log, which the store reads into its place; `None` where
+/// there is none.
+pub(super) fn put_fork(
+    store: &mut dyn Store,
+    log: &LogId,
+    envelope: &Frame<'_>,
+    buf: &mut [u8],
+) -> Result<Option<usize>, Error> {
+    let mut writer = Writer::new(buf);
+    let written = writer.put(&VERSION).and_then(|()| writer.put(envelope)).and_then(|()| writer.reopen());
+    written.ok_or(Error::BufferTooSmall)?;
+    let mut is_held = false;
+    let written = writer.put_bytes_with(|buf| {
+        // The longest fits every buffer that holds the smallest `max_message`.
+        let len = store.fork(log, buf)?;
+        is_held = len.is_some();
+        Ok::<_, StoreError>(len.unwrap_or(0))
+    });
+    written?.ok_or(Error::BufferTooSmall)?;
+    Ok(is_held.then(|| writer.len()))
+}
+
 /// Writes a message that ends in the batch from `start`: as many records as fit `buf`, at most `count`,
 /// with the head they lead to and the proof. The records are read into their place, and what stands
 /// before them is written when it is known where they end.
+#[inline(never)]
 pub(super) fn read_batch(
     store: &mut dyn Store,
     log: &LogId,

@@ -2,7 +2,7 @@
 //! its log. Two that cannot both be true become a fork proof, and only a fork proof that passes the
 //! stand-alone verifier freezes a log.
 
-use super::logs::{read_error, root_of};
+use super::logs::{read_error, reader, root_of};
 use super::replica::{Note, Replica};
 use super::request::Asked;
 use super::view::ViewTable;
@@ -12,7 +12,7 @@ use crate::peer::{Kind, PeerId};
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{ProofAnswer, RequestId};
-use crate::{Hash, Head, LogId, Records, SignedHead, Vkey};
+use crate::{Hash, Head, LogId, Records, Scheme, SignedHead, Vkey};
 
 /// What a signed head turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(super) struct Side<'a> {
 
 impl<T: Tables> Node<T> {
     /// Holds a head that came by against what is known of its log.
+    #[inline(never)]
     pub(super) fn observe(
         &mut self,
         store: &mut dyn Store,
@@ -66,7 +67,7 @@ impl<T: Tables> Node<T> {
             let observed = self.judge(store, slot, &vkey, &stored, unproven)?;
             if observed != Observed::Forked {
                 // It says what is known, or what can no longer be told.
-                self.restate(store, slot, |state| state.unproven = None)?;
+                self.restate(store, slot, &mut |state| state.unproven = None)?;
             }
         }
         Ok(())
@@ -85,6 +86,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// The same for a head whose signature is known to be true.
+    #[inline(never)]
     pub(super) fn judge(
         &mut self,
         store: &mut dyn Store,
@@ -127,7 +129,7 @@ impl<T: Tables> Node<T> {
             // A head of our own log that we did not sign is nothing to go on from, but while recovering.
             let is_writing = replica.is_own() && !self.is_recovering();
             if is_new && !is_writing {
-                self.restate(store, slot, |state| {
+                self.restate(store, slot, &mut |state| {
                     state.complete = Some(signed);
                     if signed.head.size == state.have {
                         state.covering = None;
@@ -146,7 +148,7 @@ impl<T: Tables> Node<T> {
         }
         // The one soonest checkable is kept: an invented size gives way to any that is real.
         if stored.state.unproven.is_none_or(|unproven| unproven.head.size > size) {
-            self.restate(store, slot, |state| state.unproven = Some(signed))?;
+            self.restate(store, slot, &mut |state| state.unproven = Some(signed))?;
         }
         if let Some(replica) = self.replicas.get_mut(slot) {
             replica.seen = replica.seen.max(size);
@@ -157,11 +159,12 @@ impl<T: Tables> Node<T> {
 
     /// Changes a log's state in the store, from what it is there now; the proof kept for the covering head
     /// stays.
+    #[inline(never)]
     fn restate(
         &mut self,
         store: &mut dyn Store,
         slot: u32,
-        change: impl FnOnce(&mut LogState),
+        change: &mut dyn FnMut(&mut LogState),
     ) -> Result<(), StoreError> {
         let Some(log) = self.replicas.get(slot).map(|replica| replica.id) else { return Ok(()) };
         let mut state = store.log(&log)?.ok_or(StoreError::UnknownLog)?.state;
@@ -207,7 +210,7 @@ impl<T: Tables> Node<T> {
             && let Some(slot) = self.replicas.slot(&self.own)
         {
             if store.log(&self.own)?.is_some() {
-                self.restate(store, slot, |state| state.stopped = true)?;
+                self.restate(store, slot, &mut |state| state.stopped = true)?;
             }
             self.is_stop_unsaved = false;
         }
@@ -216,6 +219,7 @@ impl<T: Tables> Node<T> {
 
     /// Builds the proof that a log's writer signed two histories, and freezes the log; `false` where it
     /// cannot be built from what is still held.
+    #[inline(never)]
     pub(super) fn prove_fork(
         &mut self,
         store: &mut dyn Store,
@@ -225,42 +229,28 @@ impl<T: Tables> Node<T> {
         size: u64,
         theirs: &Side<'_>,
     ) -> Result<bool, StoreError> {
-        let Some(log) = self.replicas.get(slot).map(|replica| replica.id) else { return Ok(false) };
-        let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
-        let Some(ours) = our_side(store, &log, &stored.state, size, theirs.root, &mut hashes)? else {
-            return Ok(false);
-        };
-        let proof = ForkProof {
-            heads: [ours.head, theirs.head],
-            size,
-            roots: [ours.root, theirs.root],
-            proofs: [ours.proof, theirs.proof],
-        };
-        if proof.verify(vkey).is_err() {
-            // Their side was checked before: it is ours that does not hold.
-            self.damaged(slot);
-            return Ok(false);
+        // No batch is being judged any more, so that its scratch space is free.
+        let kept = contradict(store, vkey, stored, size, theirs, proof_room(&mut self.cache.hashes));
+        self.cache.hashes.clear();
+        match kept? {
+            Kept::Nothing => Ok(false),
+            Kept::Damaged => {
+                self.damaged(slot);
+                Ok(false)
+            }
+            Kept::Proof => {
+                self.fork_kept(slot);
+                Ok(true)
+            }
         }
-        self.keep_fork(store, slot, &proof)?;
-        Ok(true)
     }
 
-    /// Keeps a verified fork proof and freezes the log.
-    pub(super) fn keep_fork(
-        &mut self,
-        store: &mut dyn Store,
-        slot: u32,
-        proof: &ForkProof<'_>,
-    ) -> Result<(), StoreError> {
-        let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
-        let (log, is_own) = (replica.id, replica.is_own());
-        let mut buf = [0; ForkProof::MAX_LEN];
-        let len = proof.encode(&mut buf).ok_or(StoreError::Mismatch)?;
-        store.put_fork(&log, buf.get(..len).unwrap_or_default())?;
+    /// A verified fork proof is in the store: the log is frozen.
+    fn fork_kept(&mut self, slot: u32) {
         self.wrote();
-        if let Some(replica) = self.replicas.get_mut(slot) {
-            replica.is_forked = true;
-        }
+        let Some(replica) = self.replicas.get_mut(slot) else { return };
+        replica.is_forked = true;
+        let (log, is_own) = (replica.id, replica.is_own());
         for view in self.views.as_mut_slice().iter_mut().filter(|view| view.log == log) {
             view.retry_at = crate::Instant::ZERO;
             view.end_sync(Some(SyncError::Forked));
@@ -271,11 +261,11 @@ impl<T: Tables> Node<T> {
         if is_own {
             self.stop_writing();
         }
-        Ok(())
     }
 
     /// A proof came: at the size asked about the peer's log is ours, or the log has forked, or the peer
     /// answered falsely.
+    #[inline(never)]
     pub(super) fn on_proof(
         &mut self,
         store: &mut dyn Store,
@@ -357,6 +347,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// A fork proof came that was asked for.
+    #[inline(never)]
     pub(super) fn on_fork(
         &mut self,
         store: &mut dyn Store,
@@ -378,27 +369,81 @@ impl<T: Tables> Node<T> {
     }
 
     /// Verifies and keeps a fork proof of a followed log; `false` where it proves nothing.
+    #[inline(never)]
     pub(super) fn take_fork(&mut self, store: &mut dyn Store, log: &LogId, bytes: &[u8]) -> Result<bool, StoreError> {
         let Some(slot) = self.replicas.slot(log) else { return Ok(false) };
         if self.replicas.get(slot).is_some_and(|replica| replica.is_forked) {
             return Ok(true);
         }
-        let (vkey, _) = self.key_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
-        match ForkProof::decode(bytes) {
-            Ok(proof) if proof.verify(&vkey).is_ok() => self.keep_fork(store, slot, &proof).map(|()| true),
-            _ => Ok(false),
+        let vkey = self.vkey_of(store, log).inspect_err(|error| self.note_damage(log, *error))?;
+        if !ForkProof::decode(bytes).is_ok_and(|proof| proof.verify(&vkey).is_ok()) {
+            return Ok(false);
         }
+        // A proof has one encoding, and only that is decoded: the bytes are what would be written again.
+        store.put_fork(log, bytes)?;
+        self.fork_kept(slot);
+        Ok(true)
     }
 }
 
+/// What became of an attempt to prove a fork.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// There is no contradiction that could be shown.
+    Nothing,
+    /// What the store holds does not lead to the head it holds.
+    Damaged,
+    /// The store has it.
+    Proof,
+}
+
+/// Builds, checks and keeps the proof that `theirs` contradicts what is held.
+#[inline(never)]
+fn contradict<S: Scheme>(
+    store: &mut dyn Store,
+    vkey: &Vkey<S>,
+    stored: &StoredLog,
+    size: u64,
+    theirs: &Side<'_>,
+    hashes: &mut [[u8; Hash::LEN]],
+) -> Result<Kept, StoreError> {
+    let log = vkey.id();
+    let Some(ours) = our_side(store, &log, &stored.state, size, theirs.root, hashes)? else {
+        return Ok(Kept::Nothing);
+    };
+    let heads = [ours.head, theirs.head];
+    let (roots, proofs) = ([ours.root, theirs.root], [ours.proof, theirs.proof]);
+    let proof = ForkProof { heads, size, roots, proofs };
+    if proof.verify(vkey).is_err() {
+        // Their side was checked before: it is ours that does not hold.
+        return Ok(Kept::Damaged);
+    }
+    store_fork(store, &log, &proof)?;
+    Ok(Kept::Proof)
+}
+
+#[inline(never)]
+fn store_fork(store: &mut dyn Store, log: &LogId, proof: &ForkProof<'_>) -> Result<(), StoreError> {
+    let mut buf = [0; ForkProof::MAX_LEN];
+    let len = proof.encode(&mut buf).ok_or(StoreError::Mismatch)?;
+    store.put_fork(log, buf.get(..len).unwrap_or_default())
+}
+
+/// Room for a proof in scratch space: for the longest, or for what a table of fixed capacity has.
+fn proof_room(scratch: &mut impl List<[u8; Hash::LEN]>) -> &mut [[u8; Hash::LEN]] {
+    while scratch.as_slice().len() < MAX_PROOF && scratch.push([0; Hash::LEN]).is_ok() {}
+    scratch.as_mut_slice()
+}
+
 /// Our own signed head at or beyond `size` with another root there than `other`, and how that leads to it.
+#[inline(never)]
 fn our_side<'a>(
     store: &mut dyn Store,
     log: &LogId,
     state: &LogState,
     size: u64,
     other: Hash,
-    hashes: &'a mut [[u8; Hash::LEN]; MAX_PROOF],
+    hashes: &'a mut [[u8; Hash::LEN]],
 ) -> Result<Option<Side<'a>>, StoreError> {
     let exact = [state.complete, state.covering, state.unproven].into_iter().flatten();
     if let Some(head) = exact.into_iter().find(|known| known.head.size == size && known.head.root != other) {
@@ -422,29 +467,31 @@ fn our_side<'a>(
 
 /// The signed head that `size` leads to (the complete head where it is large enough, the covering head
 /// beyond it) and the length of the proof, which is written to `hashes`.
+#[inline(never)]
 pub(super) fn prove_to_head(
     store: &mut dyn Store,
     log: &LogId,
     state: &LogState,
     size: u64,
-    hashes: &mut [[u8; Hash::LEN]; MAX_PROOF],
+    hashes: &mut [[u8; Hash::LEN]],
 ) -> Result<Option<(SignedHead, usize)>, StoreError> {
+    let room = hashes.len();
     let mut count = 0;
     let mut emit = |hash: Hash| {
         if let Some(slot) = hashes.get_mut(count) {
             *slot = *hash.as_bytes();
-            count += 1;
         }
+        count += 1;
     };
     if let Some(head) = state.complete.filter(|complete| complete.head.size >= size) {
-        prove_consistency(size, head.head.size, |position| store.hash(log, position), &mut emit).map_err(read_error)?;
-        return Ok(Some((head, count)));
+        prove_consistency(size, head.head.size, reader(store, log), &mut emit).map_err(read_error)?;
+        // Not for the longest proof, where a table of fixed capacity is the room.
+        return if count <= room { Ok(Some((head, count))) } else { Err(StoreError::Full) };
     }
     let Some(head) = state.covering.filter(|_| size <= state.have) else { return Ok(None) };
     let mut kept = [[0; Hash::LEN]; MAX_PROOF];
     let kept_len = store.proof(log, &mut kept)?;
     let kept = kept.get(..kept_len).unwrap_or_default();
-    let read = |position| store.hash(log, position);
-    extend_consistency(size, state.have, head.head.size, kept, read, &mut emit).map_err(read_error)?;
-    Ok(Some((head, count)))
+    extend_consistency(size, state.have, head.head.size, kept, reader(store, log), &mut emit).map_err(read_error)?;
+    if count <= room { Ok(Some((head, count))) } else { Err(StoreError::Full) }
 }

@@ -5,7 +5,7 @@ use super::view::ViewTable;
 use super::{Introductions, Mode, Node, SyncError};
 use crate::error::Error;
 use crate::key::Vkey;
-use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, verify_consistency};
+use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, Position, leaf_hash, prove_consistency, verify_consistency};
 use crate::record::{LENGTH_LEN, MAX_RECORD};
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
@@ -89,6 +89,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
     /// [`Error::LogFull`], [`Error::Store`].
+    #[inline(never)]
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
         let longest = usize::try_from(self.config.max_message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
@@ -148,6 +149,7 @@ impl<T: Tables> Node<T> {
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
     /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
     /// still making the records durable.
+    #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
         let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
@@ -288,16 +290,22 @@ impl<T: Tables> Node<T> {
         commit: &Commit<'_>,
         source: Option<crate::PeerId>,
     ) -> Result<(), StoreError> {
-        let Some(replica) = self.replicas.get_mut(slot) else { return Err(StoreError::UnknownLog) };
+        let Some(replica) = self.replicas.get(slot) else { return Err(StoreError::UnknownLog) };
         store.commit(&replica.id, commit)?;
+        self.committed(slot, &commit.state, commit.records.as_bytes().len() as u64, source);
+        Ok(())
+    }
+
+    /// Takes over what the store has just committed: a state, and so many bytes of records.
+    pub(super) fn committed(&mut self, slot: u32, state: &LogState, bytes: u64, source: Option<crate::PeerId>) {
+        let Some(replica) = self.replicas.get_mut(slot) else { return };
         let before = replica.complete;
-        let bytes = commit.records.as_bytes().len() as u64;
-        replica.set_state(&commit.state);
+        replica.set_state(state);
         replica.bytes += bytes;
         replica.progress_at = self.clock.now;
         self.has_evidence |= replica.has_evidence();
         self.may_stall |= replica.unproven.size > 0;
-        if !commit.records.is_empty() {
+        if bytes > 0 {
             replica.is_stalled = false;
             replica.is_too_long = false;
         }
@@ -319,7 +327,6 @@ impl<T: Tables> Node<T> {
             peer.introduced_bytes += bytes;
         }
         self.changed();
-        Ok(())
     }
 
     /// A log's complete head, or whether it is forked, changed: peers are to be offered it.
@@ -328,6 +335,7 @@ impl<T: Tables> Node<T> {
         self.replicas.touch(slot, cursors);
     }
 
+    #[inline(never)]
     pub(super) fn follow_as(
         &mut self,
         store: &mut dyn Store,
@@ -433,6 +441,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// What the store holds of the node's own log, which is created there with its first record.
+    #[inline(never)]
     fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
         let have = self.replicas.find(&self.own).map_or(0, |own| own.have);
         let stored = store.log(&self.own)?;
@@ -466,6 +475,12 @@ impl<T: Tables> Node<T> {
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);
         if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
+    }
+
+    /// The key alone.
+    #[inline(never)]
+    pub(super) fn vkey_of(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Vkey<T::Scheme>, StoreError> {
+        self.key_of(store, log).map(|(vkey, _)| vkey)
     }
 
     /// An error in reading a log that means that the store is damaged there.
@@ -503,11 +518,18 @@ impl Replica {
 }
 
 /// The root of the first `size` records of a log.
+#[inline(never)]
 pub(super) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
-    crate::log::root_at(size, |position| store.hash(log, position)).map_err(read_error)
+    crate::log::root_at(size, reader(store, log)).map_err(read_error)
+}
+
+/// Reads a log's hashes: one type, so that the code of what reads through it is there once.
+pub(super) fn reader(store: &mut dyn Store, log: &LogId) -> impl FnMut(Position) -> Result<Hash, StoreError> {
+    |position| store.hash(log, position)
 }
 
 /// Whether a log, as the store has it, leads from the head signed last to this one.
+#[inline(never)]
 fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Head) -> Result<bool, StoreError> {
     let Some(before) = before else { return Ok(true) };
     let mut proof = [[0; Hash::LEN]; MAX_PROOF];
@@ -518,7 +540,7 @@ fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Hea
             count += 1;
         }
     };
-    prove_consistency(before.size, head.size, |position| store.hash(log, position), emit).map_err(read_error)?;
+    prove_consistency(before.size, head.size, reader(store, log), emit).map_err(read_error)?;
     let proof = proof.get(..count).unwrap_or_default();
     Ok(verify_consistency(before.size, &before.root, head.size, &head.root, proof).is_ok())
 }

@@ -167,11 +167,8 @@ impl<T: Tables> Node<T> {
     ///
     /// `seed` is 32 bytes that differ at each start; they keep nonces unpredictable and jitter apart.
     /// The store given to later calls must not hold this node's log yet.
+    #[inline(never)]
     pub fn new(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant) -> Self {
-        Self::with_mode(identity, config, seed, now, Mode::Writing)
-    }
-
-    fn with_mode(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant, mode: Mode) -> Self {
         let own = identity.vkey().id();
         // A deterministic signature over the seed is a secret only this key's holder can compute.
         let secret = Secret(Hash::of(&[b"verisoo/secret", identity.sign(&seed).as_bytes(), &seed]));
@@ -186,7 +183,7 @@ impl<T: Tables> Node<T> {
             secret,
             rng: Rng::new(u64::from_le_bytes(rng_seed)),
             clock: Clock { now: Instant::ZERO, last: now },
-            mode,
+            mode: Mode::Writing,
             next_request: 0,
             next_peer: 0,
             next_round: Instant::ZERO,
@@ -258,6 +255,7 @@ impl<T: Tables> Node<T> {
     /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
     /// has changed, and the same event can be handled again once the store is ready (or be dropped: its
     /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    #[inline(never)]
     pub fn handle(&mut self, now: Instant, store: &mut dyn Store, event: Event<'_>) -> Result<(), Error> {
         let clock = self.clock;
         self.clock.advance(now);
@@ -320,6 +318,7 @@ impl<T: Tables> Node<T> {
 
     /// Everything to be done comes out here, until `None`. Each call does a bounded amount of work; when
     /// nothing is due it returns at once.
+    #[inline(never)]
     pub fn poll(&mut self, now: Instant, store: &mut dyn Store) -> Option<Command> {
         self.clock.advance(now);
         if self.cache.idle_until.is_some_and(|until| self.clock.now < until) {

@@ -183,6 +183,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// A push was answered: the peer's signed word on what it has of the log now.
+    #[inline(never)]
     pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
         let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
         let Some(known) = self.peer_ref(peer) else { return };
@@ -210,8 +211,10 @@ impl<T: Tables> Node<T> {
     /// A peer's own word says that it holds the first `size` records of our log.
     pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
         let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
-        // Only what we signed can have been taken.
-        let size = if cfg!(verisoo_bug = "word-not-clamped") { size } else { size.min(complete) };
+        // Only what we signed can have been taken; while we recover, up to the largest head met of our own, so
+        // that a store which drops old records has room for what comes back.
+        let signed = complete.max(self.recovery_target());
+        let size = if cfg!(verisoo_bug = "word-not-clamped") { size } else { size.min(signed) };
         // A store that cannot take the hint now gets it again with the peer's next word.
         let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peer_mut(peer) {

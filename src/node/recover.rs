@@ -76,22 +76,30 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         start: Start,
     ) -> Result<Self, Error> {
-        let mode = match start {
+        let mut node = Self::new(identity, config, seed, now);
+        node.load(store, start)?;
+        Ok(node)
+    }
+
+    /// What [`Node::open`] does, for a node just made by [`Node::new`] in the place where it is to stay:
+    /// where memory is short, a node is too large to be returned. After an error it must not be used.
+    #[inline(never)]
+    pub fn load(&mut self, store: &mut dyn Store, start: Start) -> Result<(), Error> {
+        self.mode = match start {
             Start::Resume => Mode::Writing,
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
-        let mut node = Self::with_mode(identity, config, seed, now, mode);
         // What a process wrote before it ended can be read, and need not be durable yet.
-        node.is_unsynced = true;
-        node.load_own(store)?;
+        self.is_unsynced = true;
+        self.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
             after = Some(log);
-            if log != node.own {
-                node.load(store, &log)?;
+            if log != self.own {
+                self.load_log(store, &log)?;
             }
         }
-        Ok(node)
+        Ok(())
     }
 
     fn load_own(&mut self, store: &mut dyn Store) -> Result<(), Error> {
@@ -124,7 +132,7 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
-    fn load(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
+    fn load_log(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
         let (_, stored) = self.key_of(store, log)?;
         if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
             return Err(Error::TooManyLogs);
@@ -168,6 +176,11 @@ impl<T: Tables> Node<T> {
         if let Mode::Recovering(recovery) = &mut self.mode {
             recovery.target = recovery.target.max(size);
         }
+    }
+
+    /// How far the log is to be taken back, as far as is known; 0 unless the node recovers.
+    pub(super) fn recovery_target(&self) -> u64 {
+        if let Mode::Recovering(recovery) = &self.mode { recovery.target } else { 0 }
     }
 
     /// Ends the recovery once enough peers have answered and everything our key ever signed is back.

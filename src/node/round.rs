@@ -65,6 +65,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// A status came.
+    #[inline(never)]
     pub(super) fn on_status(
         &mut self,
         store: &mut dyn Store,
@@ -98,6 +99,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// What the peer knows of our own log; `false` where it shows a head that we cannot have signed.
+    #[inline(never)]
     fn hear_of_own_log(
         &mut self,
         store: &mut dyn Store,
@@ -132,6 +134,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Compares what a status lists with what we have.
+    #[inline(never)]
     fn compare_listing(&mut self, store: &mut dyn Store, peer: PeerId, body: &StatusBody<'_>) {
         let Some(mut walk) = self.peer_mut(peer).and_then(|peer| peer.walk.take()) else { return };
         let own = self.own;

@@ -3,16 +3,17 @@
 
 use super::Node;
 use super::batch::Accepted;
-use super::encode::{BatchError, Envelope, read_batch};
+use super::encode::{BatchError, Envelope, put_fork, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
-use crate::log::{ForkProof, MAX_PROOF, verify_consistency};
+use crate::error::Error;
+use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
-    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response, Signed,
-    SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text,
+    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId, Response,
+    Signed, SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 
@@ -26,6 +27,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Whoever asks is answered. A driver bounds how often: a status costs a signature, a push may cost
     /// the check of one.
+    #[inline(never)]
     pub fn respond<'b>(
         &mut self,
         now: Instant,
@@ -98,6 +100,7 @@ impl<T: Tables> Node<T> {
         if replica.is_damaged { Err(Refusal::NotHeld) } else { Ok(replica) }
     }
 
+    #[inline(never)]
     fn answer_status(
         &mut self,
         store: &mut dyn Store,
@@ -167,6 +170,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Fills in the signature over the body that ends the message.
+    #[inline(never)]
     fn sign<const N: usize>(
         &self,
         writer: Writer<'_>,
@@ -175,13 +179,14 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
-        let (body, _) = postcard::take_from_bytes::<&[u8]>(behind).map_err(|_| Refusal::Busy)?;
+        let body = Reader::new(behind).bytes().ok_or(Refusal::Busy)?;
         let signature = self.identity.sign(&text(body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
         Ok(message.len())
     }
 
+    #[inline(never)]
     fn answer_proof(
         &mut self,
         store: &mut dyn Store,
@@ -223,6 +228,7 @@ impl<T: Tables> Node<T> {
         Ok(Some((head, root, count)))
     }
 
+    #[inline(never)]
     fn answer_records(
         &mut self,
         store: &mut dyn Store,
@@ -259,6 +265,7 @@ impl<T: Tables> Node<T> {
         })
     }
 
+    #[inline(never)]
     fn answer_key(
         &mut self,
         store: &mut dyn Store,
@@ -275,6 +282,7 @@ impl<T: Tables> Node<T> {
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 
+    #[inline(never)]
     fn answer_fork(
         &mut self,
         store: &mut dyn Store,
@@ -286,11 +294,14 @@ impl<T: Tables> Node<T> {
         if !replica.is_forked {
             return Err(Refusal::NotHeld);
         }
-        let mut proof = [0; ForkProof::MAX_LEN];
-        let len = store.fork(log, &mut proof).map_err(|error| self.refusal(error))?.ok_or(Refusal::NotHeld)?;
-        encode(id, Response::Fork { log: *log, proof: proof.get(..len).unwrap_or_default() }, buf)
+        match put_fork(store, log, &frame(id, Response::Fork { log: *log, proof: &[] }), buf) {
+            Ok(len) => len.ok_or(Refusal::NotHeld),
+            Err(Error::Store(error)) => Err(self.refusal(error)),
+            Err(_) => Err(Refusal::Busy),
+        }
     }
 
+    #[inline(never)]
     fn answer_push(
         &mut self,
         store: &mut dyn Store,
@@ -321,7 +332,7 @@ impl<T: Tables> Node<T> {
         let empty = Response::Pushed(Signed { signature: NO_SIGNATURE, body: &[] });
         let mut writer = open(buf, &frame(id, empty)).ok_or(Refusal::Busy)?;
         let signature_at = writer.len() - Signature::LEN;
-        let written = writer.put_bytes_with(|buf| postcard::to_slice(&word, buf).map(|bytes| bytes.len()));
+        let written = writer.put_bytes_with(|buf| write_value(&word, buf).ok_or(()));
         written.ok().flatten().ok_or(Refusal::Busy)?;
         self.sign(writer, signature_at, |body| {
             signed_text(SignedContext::Push, &self.own, &push.from, &push.nonce, body)

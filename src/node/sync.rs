@@ -140,6 +140,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Holds the root that a peer claims against our own at that size.
+    #[inline(never)]
     fn compare(&mut self, store: &mut dyn Store, at: usize, view: &View) -> Result<(), StoreError> {
         let root = root_of(store, &view.log, view.complete.size);
         let is_disputed = match root {
@@ -248,6 +249,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Records came that were asked for.
+    #[inline(never)]
     pub(super) fn on_records(
         &mut self,
         store: &mut dyn Store,
@@ -335,6 +337,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// The key of a log came that the peer introduced.
+    #[inline(never)]
     pub(super) fn on_key(
         &mut self,
         store: &mut dyn Store,

@@ -1,35 +1,54 @@
-//! postcard with the canonical-or-refused rule, serde for the crate's own types, and a writer that lets a
+//! Writing postcard's encoding, serde for the crate's own types, and a writer that lets a
 //! store put a message's last field in place.
 
-use postcard::ser_flavors::Size;
-use serde::de::{Error as _, Unexpected};
+use core::fmt;
+use postcard::ser_flavors::Flavor;
+
+use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{DecodeError, Proof};
+use super::Proof;
 use crate::log::MAX_SIZE;
 use crate::{Hash, Head, LogId, Signature, SignedHead};
 
-/// Reads the one value that `bytes` is the canonical encoding of.
-pub(super) fn decode<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
-    let (value, rest) = decode_prefix(bytes)?;
-    if rest.is_empty() { Ok(value) } else { Err(DecodeError::NotCanonical) }
-}
-
-/// Reads one canonically encoded value from the front of `bytes`; the value and what follows.
-pub(super) fn decode_prefix<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    // postcard accepts padded varints. A padded one is always longer than the one it writes, so the
-    // length alone tells whether these bytes are what it would have written.
-    if size_of_value(&value) == bytes.len().checked_sub(rest.len()) {
-        Ok((value, rest))
-    } else {
-        Err(DecodeError::NotCanonical)
-    }
-}
-
 /// Bytes in the encoding of `value`.
 pub(crate) fn size_of_value<T: Serialize>(value: &T) -> Option<usize> {
-    postcard::serialize_with_flavor(value, Size::default()).ok()
+    postcard::serialize_with_flavor(value, Sink { buf: None, len: 0 }).ok()
+}
+
+/// Writes the encoding of `value` to the front of `buf`; its length, or `None` where it does not fit.
+pub(crate) fn write_value<T: Serialize>(value: &T, buf: &mut [u8]) -> Option<usize> {
+    postcard::serialize_with_flavor(value, Sink { buf: Some(buf), len: 0 }).ok()
+}
+
+/// Where encodings go: into a buffer, or, to be counted, nowhere. One flavor for both, so that there is one
+/// copy of the code for each message and not two.
+struct Sink<'b> {
+    buf: Option<&'b mut [u8]>,
+    len: usize,
+}
+
+impl Flavor for Sink<'_> {
+    type Output = usize;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let end = self.len.checked_add(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
+        if let Some(buf) = &mut self.buf {
+            let room = buf.get_mut(self.len..end).ok_or(postcard::Error::SerializeBufferFull)?;
+            room.copy_from_slice(bytes);
+        }
+        self.len = end;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.len)
+    }
 }
 
 /// Writes values one after the other into a buffer.
@@ -52,7 +71,7 @@ impl<'b> Writer<'b> {
 
     /// Appends a value; `None`, and nothing is appended, where it does not fit.
     pub(crate) fn put<T: Serialize>(&mut self, value: &T) -> Option<()> {
-        let written = postcard::to_slice(value, self.buf.get_mut(self.len..)?).ok()?.len();
+        let written = write_value(value, self.buf.get_mut(self.len..)?)?;
         self.len = self.len.checked_add(written)?;
         Some(())
     }
@@ -86,7 +105,8 @@ impl<'b> Writer<'b> {
     /// Appends a byte string that lies further on in the buffer already, `len` bytes at `from`.
     pub(crate) fn put_bytes_from(&mut self, from: usize, len: usize) -> Option<()> {
         let mut prefix = [0; Self::LENGTH_PREFIX];
-        let prefix = postcard::to_slice(&u32::try_from(len).ok()?, &mut prefix).ok()?;
+        let len_of_prefix = write_value(&u32::try_from(len).ok()?, &mut prefix)?;
+        let prefix = prefix.get(..len_of_prefix)?;
         let start = self.len.checked_add(prefix.len())?;
         let end = from.checked_add(len)?;
         if start > from || end > self.buf.len() {
@@ -108,45 +128,87 @@ impl<'b> Writer<'b> {
     }
 }
 
+/// Bytes of a known number, without their length; serde itself knows arrays of at most 32, and unrolls them.
+struct Bytes<const N: usize>([u8; N]);
+
+impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit<const N: usize>;
+
+        impl<'de, const N: usize> Visitor<'de> for Visit<N> {
+            type Value = [u8; N];
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes of a known number")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
+                let mut bytes = [0; N];
+                for byte in &mut bytes {
+                    *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(N, &self))?;
+                }
+                Ok(bytes)
+            }
+        }
+
+        deserializer.deserialize_tuple(N, Visit).map(Self)
+    }
+}
+
+impl<const N: usize> Serialize for Bytes<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(N)?;
+        self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+        tuple.end()
+    }
+}
+
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_bytes().serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
     }
 }
 
 impl Serialize for LogId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_bytes().serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for LogId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(deserializer).map(Self::from_bytes)
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
     }
 }
 
 impl Serialize for Signature {
-    /// As two halves: serde knows arrays of at most 32.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (halves, _) = self.as_bytes().as_chunks::<32>();
-        let halves: [[u8; 32]; 2] = halves.try_into().unwrap_or_default();
-        halves.serialize(serializer)
+        Bytes(*self.as_bytes()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let halves = <[[u8; 32]; 2]>::deserialize(deserializer)?;
-        let mut bytes = [0; 64];
-        bytes.copy_from_slice(halves.as_flattened());
-        Ok(Self::from_bytes(bytes))
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from_bytes(bytes))
+    }
+}
+
+/// For `#[serde(with = "…")]` on a public key.
+pub(super) mod key {
+    use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(key: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes(*key).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        Bytes::deserialize(deserializer).map(|Bytes(bytes)| bytes)
     }
 }
 

@@ -18,6 +18,7 @@
 //! ```
 
 mod codec;
+mod read;
 mod status;
 
 use core::fmt;
@@ -27,7 +28,8 @@ use serde::{Deserialize, Serialize};
 use crate::log::MAX_PROOF;
 use crate::{Hash, LogId, SignedHead};
 
-pub(crate) use codec::{Writer, size_of_value};
+pub(crate) use codec::{Writer, size_of_value, write_value};
+pub(crate) use read::Reader;
 pub use status::{Entries, Entry, OwnLog, PushWord, Signed, StatusBody};
 pub(crate) use status::{SignedContext, signed_text};
 
@@ -221,6 +223,7 @@ pub enum Response<'a> {
         /// The key name.
         name: &'a str,
         /// The public key.
+        #[serde(with = "codec::key")]
         key: [u8; 32],
     },
     /// The fork proof of a log.
@@ -323,9 +326,10 @@ impl core::error::Error for DecodeError {}
 
 impl<'a> Frame<'a> {
     /// Reads one frame; the whole of `bytes` must be one.
+    #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => codec::decode(rest),
+            Some((&VERSION, rest)) => read::decode(rest),
             _ => Err(DecodeError::Version),
         }
     }

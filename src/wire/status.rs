@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Nonce, VERSION, codec};
+use super::{DecodeError, Nonce, VERSION, codec, read};
 use crate::{Hash, Head, LogId, Signature, SignedHead};
 
 /// The body of a signed answer and its signature.
@@ -113,8 +113,8 @@ impl Entry {
         forked: bool,
     ) -> Hash {
         let mut buf = [0; 256];
-        let encoded = postcard::to_slice(&(log, complete, have, covering, unproven, forked), &mut buf);
-        Hash::of(&[&[0x00], encoded.map(|bytes| &*bytes).unwrap_or_default()])
+        let len = codec::write_value(&(log, complete, have, covering, unproven, forked), &mut buf);
+        Hash::of(&[&[0x00], len.and_then(|len| buf.get(..len)).unwrap_or_default()])
     }
 }
 
@@ -139,7 +139,7 @@ impl<'a> Entries<'a> {
             if rest.is_empty() {
                 return None;
             }
-            let entry = codec::decode_prefix(rest);
+            let entry = read::decode_prefix::<Entry>(rest);
             rest = entry.map_or(&[], |(_, behind)| behind);
             Some(entry.map(|(entry, _)| entry))
         })
@@ -149,7 +149,7 @@ impl<'a> Entries<'a> {
 impl<'a> StatusBody<'a> {
     /// Reads a status body; every entry must be canonical and they must be in order of log id.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let body: Self = codec::decode(bytes)?;
+        let body: Self = read::decode(bytes)?;
         let mut last = None;
         for entry in body.entries.iter() {
             let log = entry?.log;
@@ -178,6 +178,6 @@ pub struct PushWord {
 impl PushWord {
     /// Reads a push word.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        codec::decode(bytes)
+        read::decode(bytes)
     }
 }

@@ -42,10 +42,11 @@ impl Model {
     pub fn first_after(&self, batch: &Batch, room: Option<(usize, usize)>) -> Option<u64> {
         let Some((bytes, hashes)) = room else { return Some(self.first) };
         let have = self.have();
-        let limit = if self.origin == Origin::Own { self.acknowledged.min(have) } else { have };
         let after = have + batch.records.len() as u64;
+        let limit = if self.origin == Origin::Own { self.acknowledged.min(have) } else { after };
+        let all = [&self.records[..], &batch.records].concat();
         (self.first..=limit.max(self.first)).find(|first| {
-            let framed = framed(&self.records[*first as usize..]).len() + framed(&batch.records).len();
+            let framed = framed(&all[*first as usize..]).len();
             let stored: u32 = (*first..after).map(|leaf| 1 + leaf.trailing_ones()).sum();
             framed <= bytes && peaks(*first).len() + stored as usize + batch.proof.len() <= hashes
         })

@@ -22,8 +22,9 @@ use crate::{Hash, LogId, Name};
 /// hashes that only they need; what was dropped is answered [`StoreError::Dropped`], roots and consistency
 /// proofs from [`StoredLog::first`] on stay possible. Of the node's own log only records are dropped that
 /// a peer has [acknowledged](Store::acknowledged); until then a commit that needs room is
-/// [`StoreError::Full`]. So is, in any log, one that would not fit even if all before it were dropped: keep
-/// batches below what `BYTES` and `HASHES` take.
+/// [`StoreError::Full`]. Of another's log there is room for any batch: what does not fit is dropped as it
+/// comes, down to the heads alone, as long as there is room for the hashes that stand for all records
+/// (one for each one in the binary digits of the log's size) and for the kept proof.
 ///
 /// | parameter | what | unit |
 /// | --- | --- | --- |
@@ -34,9 +35,9 @@ use crate::{Hash, LogId, Name};
 /// | `OWN_HASHES` | hashes of the node's own log | hashes |
 /// | `FORK_BYTES` | fork proofs of all logs together, each at most [`ForkProof::MAX_LEN`], usually about 1,000 | bytes |
 ///
-/// Of hashes a log needs at most 2 for each record kept, 2 for each binary digit of its size, and those of
+/// Of hashes a log takes at most 2 for each record kept, 2 for each binary digit of its size, and those of
 /// the [kept proof](Commit::proof): while it catches up, as many as its writer's log has binary digits, and
-/// one. So 48 take a batch of 8 records of a log of 1,000.
+/// one. So 48 keep 8 records of a log of 1,000, and 21 are enough for its heads.
 ///
 /// The memory, in bytes, is at most `LOGS × (BYTES + 32 × HASHES) + OWN_BYTES + 32 × OWN_HASHES + FORK_BYTES`
 /// (each of them a multiple of 8) and 616 for each of the `LOGS + 1` logs, and 16; a little less where pointers

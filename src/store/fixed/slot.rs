@@ -154,10 +154,12 @@ pub(super) struct LogMut<'a> {
     hashes: &'a mut Ring<[[u8; Hash::LEN]]>,
 }
 
-/// What is dropped to make room: all before `first`, the oldest `bytes` in the ring.
+/// What is dropped to make room: all before `first`, the oldest `bytes` in the ring, and of what is being
+/// committed the first `skipped` bytes.
 struct Cut {
     first: u64,
     bytes: usize,
+    skipped: usize,
 }
 
 impl LogMut<'_> {
@@ -165,10 +167,11 @@ impl LogMut<'_> {
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
         commit.check(self.about.stored.state.have)?;
         let cut = self.find_cut(commit)?;
+        let records = commit.records.as_bytes().get(cut.skipped..).ok_or(StoreError::Mismatch)?;
         self.hashes.drop_back(self.about.proof_len);
-        self.drop_before(&cut)?;
-        self.records.push(commit.records.as_bytes())?;
-        self.hashes.push(commit.hashes)?;
+        self.drop_before(&cut, commit.start)?;
+        self.records.push(records)?;
+        self.push_hashes(&cut, commit)?;
         self.hashes.push(commit.proof)?;
         self.about.proof_len = commit.proof.len();
         self.about.stored.bytes = self.records.len() as u64;
@@ -201,35 +204,43 @@ impl LogMut<'_> {
     /// The least to drop so that `commit` fits.
     fn find_cut(&self, commit: &Commit<'_>) -> Result<Cut, StoreError> {
         let StoredLog { origin, first, .. } = self.about.stored;
-        // What nobody else holds is not dropped.
-        let limit = if origin == Origin::Own { commit.start.min(self.about.acknowledged) } else { commit.start };
-        let mut cut = Cut { first, bytes: 0 };
+        // What nobody else holds is not dropped. Of another's log not even all that comes at once need be kept.
+        let limit = if origin == Origin::Own { commit.start.min(self.about.acknowledged) } else { commit.state.have };
+        let mut cut = Cut { first, bytes: 0, skipped: 0 };
+        let mut coming = commit.records.iter();
         while !self.fits(&cut, commit) {
             if cut.first >= limit {
                 return Err(StoreError::Full);
             }
-            cut.bytes += self.as_log().framed_len(cut.bytes)?;
+            if cut.first < commit.start {
+                cut.bytes += self.as_log().framed_len(cut.bytes)?;
+            } else {
+                let record = coming.next().and_then(Result::ok).ok_or(StoreError::Mismatch)?;
+                cut.skipped += LENGTH_LEN + record.len();
+            }
             cut.first += 1;
         }
         Ok(cut)
     }
 
     fn fits(&self, cut: &Cut, commit: &Commit<'_>) -> bool {
-        let bytes = self.records.len() - cut.bytes + commit.records.as_bytes().len();
+        let bytes = self.records.len() - cut.bytes + commit.records.as_bytes().len() - cut.skipped;
         let stored = stored_count(commit.state.have) - stored_count(cut.first);
         let hashes = u64::from(cut.first.count_ones()) + stored + commit.proof.len() as u64;
         bytes <= self.records.capacity() && hashes <= self.hashes.capacity() as u64
     }
 
     /// Drops the records before the cut, and all hashes before it but the peaks. The kept proof is gone
-    /// already.
-    fn drop_before(&mut self, cut: &Cut) -> Result<(), StoreError> {
+    /// already, and the log ends at `have`, before or beyond the cut.
+    fn drop_before(&mut self, cut: &Cut, have: u64) -> Result<(), StoreError> {
         let old = self.about.stored.first;
-        let dropped = u64::from(old.count_ones()) + stored_count(cut.first) - stored_count(old);
+        let dropped = u64::from(old.count_ones()) + stored_count(cut.first.min(have)) - stored_count(old);
         let mut to = usize::try_from(dropped).map_err(|_| StoreError::Damaged)?;
         // The new peaks are among the hashes to be dropped and in the same order: moved to their end one
-        // by one, the last (lowest) first, none is overwritten before it has moved.
-        for position in peaks(cut.first).ok_or(StoreError::Damaged)?.rev() {
+        // by one, the last (lowest) first, none is overwritten before it has moved. Those that what is
+        // being committed completes are not here yet.
+        let peaks = peaks(cut.first).ok_or(StoreError::Damaged)?;
+        for position in peaks.rev().filter(|peak| subtree_end(*peak) <= have) {
             let peak = self.as_log().hash(position)?;
             to = to.checked_sub(1).ok_or(StoreError::Damaged)?;
             self.hashes.set(to, *peak.as_bytes())?;
@@ -238,5 +249,20 @@ impl LogMut<'_> {
         self.records.drop_front(cut.bytes);
         self.about.stored.first = cut.first;
         Ok(())
+    }
+
+    /// Appends what the commit brings of hashes: all, or, where the cut is beyond its beginning, the peaks
+    /// that it completes and all from the cut on.
+    fn push_hashes(&mut self, cut: &Cut, commit: &Commit<'_>) -> Result<(), StoreError> {
+        let stored = stored_count(commit.start);
+        let place = |index: u64| index.checked_sub(stored).and_then(|at| usize::try_from(at).ok());
+        let Some(from) = place(stored_count(cut.first)) else { return self.hashes.push(commit.hashes) };
+        let peaks = peaks(cut.first).ok_or(StoreError::Damaged)?;
+        for position in peaks.filter(|peak| subtree_end(*peak) > commit.start) {
+            let at = place(position.stored_index()).ok_or(StoreError::Damaged)?;
+            let peak = commit.hashes.get(at).ok_or(StoreError::Mismatch)?;
+            self.hashes.push(core::slice::from_ref(peak))?;
+        }
+        self.hashes.push(commit.hashes.get(from..).ok_or(StoreError::Mismatch)?)
     }
 }

@@ -1,0 +1,66 @@
+//! A gateway: a server of the federation that has a device on a serial line as a peer.
+//!
+//! ```text
+//! cargo run --release --example gateway -- demo [--json] [--seconds N] [--noise]
+//! ```
+//!
+//! The demo builds the firmware in `examples/firmware`, starts it in QEMU, and shows that the device is a
+//! full member: its records reach a server two hops away and are verified there, it follows the servers'
+//! logs, and when one of them signs two histories it is the device that proves it.
+//!
+//! - `line`: the serial line; the device gets a URL, behind which it is a peer like any other
+//! - `servers`: the gateway itself and the other servers, which are the driver of `examples/tokio`
+//! - `emulator`: the firmware in QEMU; with a real board, open its tty instead
+//! - `demo`: the story
+
+mod demo;
+#[allow(dead_code, reason = "all of the driver, of which this needs a part")]
+#[path = "../tokio/driver/mod.rs"]
+mod driver;
+mod emulator;
+mod line;
+#[allow(dead_code, reason = "the line's other end needs the rest")]
+#[path = "../firmware/src/link.rs"]
+mod link;
+mod noise;
+mod servers;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "A server of the federation with a device on a serial line")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A device in QEMU, its gateway, and servers beyond: they converge, one of them forks, and the device
+    /// proves it.
+    Demo(DemoArgs),
+}
+
+#[derive(Args, Clone)]
+struct DemoArgs {
+    /// Print the result as JSON, on the last line.
+    #[arg(long)]
+    json: bool,
+    /// Run for so long before the fork, even if everything has arrived before.
+    #[arg(long, default_value_t = 0)]
+    seconds: u64,
+    /// Lose, repeat and change bytes on the serial line.
+    #[arg(long)]
+    noise: bool,
+    /// Milliseconds between two readings of the device's sensor [default: 1000, or 200 with --seconds].
+    #[arg(long)]
+    reading_ms: Option<u32>,
+    /// Give up after so many seconds without the next step.
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Command::Demo(args) = Cli::parse().command;
+    tokio::runtime::Runtime::new()?.block_on(demo::demo(args))
+}

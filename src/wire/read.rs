@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[expect(clippy::option_option, reason = "the outer is whether it could be read")]
     fn option<T: Read<'a>>(&mut self) -> Option<Option<T>> {
         if self.flag()? { T::read(self).map(Some) } else { Some(None) }
     }

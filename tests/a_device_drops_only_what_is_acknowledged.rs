@@ -192,11 +192,7 @@ fn a_node_is_as_large_as_the_guide_says() {
         size_of::<Node<Fixed<P, L, V, R, H>>>()
     }
     let at_most = |peers: usize, logs: usize, views: usize, requests: usize, hashes: usize| {
-<<<<<<< HEAD
         872 + 456 * peers + 256 * logs + 176 * views + 96 * requests + 32 * hashes
-=======
-        890 + 464 * peers + 256 * logs + 176 * views + 88 * requests + 32 * hashes
->>>>>>> h-fw
     };
     for (size, bound) in [
         (size::<1, 3, 4, 4, 80>(), at_most(1, 3, 4, 4, 80)),
@@ -204,6 +200,6 @@ fn a_node_is_as_large_as_the_guide_says() {
         (size::<8, 17, 32, 16, 206>(), at_most(8, 17, 32, 16, 206)),
     ] {
         assert!(size <= bound, "{size} bytes, but the guide says {bound}");
-        assert!(size + 64 > bound, "{size} bytes: the guide's {bound} is far too much");
+        assert!(size + 100 > bound, "{size} bytes: the guide's {bound} is far too much");
     }
 }

@@ -256,7 +256,7 @@ impl<T: Tables> Node<T> {
             let at = self.rng.below(self.views.as_slice().len());
             let Some(other) = self.views.as_slice().get(at).filter(|view| view.sync.is_none()) else { continue };
             let other = other.peer;
-            if of_peer(self, other) > own + 1 {
+            if of_peer(self, other) > own {
                 self.views.remove(at);
                 if let Some(other) = self.peer_mut(other) {
                     // What was forgotten is to be heard again.

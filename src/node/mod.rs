@@ -13,6 +13,7 @@ mod event;
 mod evidence;
 mod logs;
 mod notices;
+mod own;
 mod peers;
 mod push;
 mod recover;

@@ -1,0 +1,246 @@
+//! The node's own log: append, and sign heads over what was appended.
+
+use super::logs::{read_error, reader, root_of};
+use super::{Mode, Node};
+use crate::error::Error;
+use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, verify_consistency};
+use crate::record::{LENGTH_LEN, MAX_RECORD};
+use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
+use crate::tables::{List, Tables};
+use crate::wire::BYTES_PER_RECORD;
+use crate::{Hash, Head, Instant, LogId, Records, SignedHead};
+
+/// Bytes that a message needs besides one record in it: frame, ids, head and the longest proof.
+const MESSAGE_OVERHEAD: usize = 2_304;
+
+impl<T: Tables> Node<T> {
+    /// Appends a record to the node's own log; its index. The next [`Node::poll`] (or
+    /// [`Node::publish`]) signs a head over it, and [`Notice::Published`](crate::Notice) with a larger size
+    /// than the index says that record and head are durable: a crash before that may lose it.
+    ///
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
+    /// [`Error::LogFull`], [`Error::Store`].
+    #[inline(never)]
+    pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
+        self.check_writing()?;
+        let longest = usize::try_from(self.config.max_message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
+        if record.len() > MAX_RECORD.min(longest) {
+            return Err(Error::RecordTooLong);
+        }
+        let stored = self.own_stored(store)?;
+        let start = stored.state.have;
+        if start >= MAX_SIZE {
+            return Err(Error::LogFull);
+        }
+        let own = self.own;
+        let mut frontier = Frontier::load(start, |position| store.hash(&own, position)).map_err(read_error)?;
+        // What is built upon is what was appended before, not what a failing device makes of it.
+        let complete = stored.state.complete.map(|signed| signed.head).filter(|head| head.size == start);
+        if self.own_root.or(complete.map(|head| head.root)).is_some_and(|root| root != frontier.root()) {
+            return Err(StoreError::Damaged.into());
+        }
+        let mut hashes = [[0; Hash::LEN]; 63];
+        let mut count = 0;
+        let pushed = frontier.push(leaf_hash(record), |hash| {
+            if let Some(slot) = hashes.get_mut(count) {
+                *slot = *hash.as_bytes();
+                count += 1;
+            }
+        });
+        pushed.map_err(|_| Error::LogFull)?;
+        let Some(framed) = frame_into(&mut self.cache.hashes, record) else {
+            self.cache.hashes.clear();
+            return Err(Error::RecordTooLong);
+        };
+        let len = LENGTH_LEN + record.len();
+        let commit = Commit {
+            start,
+            records: Records::new(framed.as_slice().as_flattened().get(..len).unwrap_or_default()),
+            hashes: hashes.get(..count).unwrap_or_default(),
+            state: LogState { have: start + 1, ..stored.state },
+            proof: &[],
+        };
+        let result = store.commit(&own, &commit);
+        self.cache.hashes.clear();
+        result?;
+        self.wrote();
+        self.own_root = Some(frontier.root());
+        if let Some(replica) = self.replicas.find_mut(&own) {
+            replica.have = start + 1;
+            replica.bytes += len as u64;
+        }
+        self.changed();
+        Ok(start)
+    }
+
+    /// Signs a head over all records of the node's own log, once they are durable. The head, or the one
+    /// before where there is nothing new. It is durable before any peer sees it; that it is, is said by
+    /// [`Notice::Published`](crate::Notice).
+    ///
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
+    /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
+    /// still making the records durable.
+    #[inline(never)]
+    pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
+        self.check_writing()?;
+        let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
+        if replica.have == replica.complete.size {
+            return Ok(replica.complete);
+        }
+        let is_unsynced = self.is_unsynced;
+        // A call that fails changes nothing, not even what is known to be durable.
+        let size = replica.have;
+        self.sign_head(store, size).inspect_err(|_| self.is_unsynced = is_unsynced)
+    }
+
+    /// Signs a head over the first `size` records of the node's own log.
+    fn sign_head(&mut self, store: &mut dyn Store, size: u64) -> Result<Head, Error> {
+        // Nothing is signed that is not durable.
+        self.settle(store)?;
+        let stored = self.own_stored(store)?;
+        let own = self.own;
+        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
+        let head = Head { size, root: root_of(store, &own, size)? };
+        let leads_on = match self.own_root {
+            Some(root) => leads_to(store, &own, Some(head), &Head { size: stored.state.have, root })?,
+            None => true,
+        };
+        let signed = stored.state.complete.map(|signed| signed.head);
+        if !leads_on || !leads_to(store, &own, signed, &head)? {
+            // Signed, this would be a second history: what the store says now is not what was signed before.
+            self.damaged(slot);
+            return Err(Error::Damaged);
+        }
+        let signed = SignedHead::sign(&self.identity, head);
+        let state = LogState { complete: Some(signed), ..stored.state };
+        let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
+        self.commit(store, slot, &commit, None)?;
+        self.notes.published = Some(head);
+        self.published_at = self.clock.now;
+        Ok(head)
+    }
+
+    /// Whether the next head may be signed, or at what time. Where peers take our log, one of them is to have
+    /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
+    /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
+    pub(super) fn publish_at(&self) -> Instant {
+        let signed = self.replicas.find(&self.own).map_or(0, |own| own.complete.size);
+        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        let held = healthy.filter_map(|peer| peer.acknowledged).max();
+        if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
+    }
+
+    /// How far the next head reaches: over as many records as one push carries to any peer that takes our
+    /// log, so that whoever learns of a head by a push has its records too.
+    fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
+        let Some(own) = self.replicas.find(&self.own) else { return Ok(0) };
+        let (signed, have) = (own.complete.size, own.have);
+        let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
+        let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
+        let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
+        let scratch = &mut self.cache.hashes;
+        while scratch.as_slice().len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
+        let read = store.records(&self.own, signed, have, scratch.as_mut_slice().as_flattened_mut());
+        scratch.clear();
+        // A record that no push carries is fetched by those who can take it.
+        Ok(signed + read?.count.clamp(1, u64::from(message / BYTES_PER_RECORD)))
+    }
+
+    /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
+    /// where there is none yet. As a checkpoint's text it is [`SignedHead::to_note`].
+    ///
+    /// Errors: [`Error::UnknownLog`], [`Error::Store`].
+    pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
+        self.replicas.find(log).ok_or(Error::UnknownLog)?;
+        self.settle(store)?;
+        Ok(store.log(log)?.and_then(|stored| stored.state.complete))
+    }
+
+    /// Signs a head if there are records that have none. A store that fails at it keeps nothing else from
+    /// being done.
+    pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let now = self.clock.now;
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
+        let is_due =
+            self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
+        if !is_due || self.check_writing().is_err() || self.publish_at() > now {
+            return Ok(());
+        }
+        match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
+            Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
+            Err(Error::Store(error)) => {
+                let own = self.own;
+                self.note_damage(&own, error);
+                self.block(slot, error);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether the node may write to its own log now.
+    ///
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
+    pub fn check_writing(&self) -> Result<(), Error> {
+        let own = self.replicas.find(&self.own);
+        if own.is_some_and(|own| own.is_forked) {
+            return Err(Error::Stopped);
+        }
+        if own.is_some_and(|own| own.is_damaged) {
+            return Err(Error::Damaged);
+        }
+        match self.mode {
+            Mode::Writing => Ok(()),
+            Mode::Recovering(_) => Err(Error::Recovering),
+            Mode::Stopped => Err(Error::Stopped),
+        }
+    }
+
+    /// What the store holds of the node's own log, which is created there with its first record.
+    #[inline(never)]
+    fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
+        let have = self.replicas.find(&self.own).map_or(0, |own| own.have);
+        let stored = store.log(&self.own)?;
+        match stored {
+            // A store that knows this log while the node has none: the node was begun anew on it.
+            Some(stored) if stored.state.have != have => Err(Error::LogExists),
+            Some(stored) => Ok(stored),
+            None => {
+                self.create_own(store)?;
+                Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
+            }
+        }
+    }
+
+    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let vkey = self.identity.vkey();
+        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    }
+}
+
+/// Whether a log, as the store has it, leads from the head signed last to this one.
+#[inline(never)]
+fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Head) -> Result<bool, StoreError> {
+    let Some(before) = before else { return Ok(true) };
+    let mut proof = [[0; Hash::LEN]; MAX_PROOF];
+    let mut count = 0;
+    let emit = |hash: Hash| {
+        if let Some(slot) = proof.get_mut(count) {
+            *slot = *hash.as_bytes();
+            count += 1;
+        }
+    };
+    prove_consistency(before.size, head.size, reader(store, log), emit).map_err(read_error)?;
+    let proof = proof.get(..count).unwrap_or_default();
+    Ok(verify_consistency(before.size, &before.root, head.size, &head.root, proof).is_ok())
+}
+
+/// Frames a record in the scratch space of hashes.
+fn frame_into<'a, L: List<[u8; Hash::LEN]>>(scratch: &'a mut L, record: &[u8]) -> Option<&'a L> {
+    scratch.clear();
+    for _ in 0..(LENGTH_LEN + record.len()).div_ceil(Hash::LEN) {
+        scratch.push([0; Hash::LEN]).ok()?;
+    }
+    Records::frame(record, scratch.as_mut_slice().as_flattened_mut())?;
+    Some(scratch)
+}

@@ -85,6 +85,8 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
+    /// How long the store was last left alone for failing; zero once it has worked.
+    store_pause: Duration,
     /// The root over all records of the node's own log, signed or not, since it last appended: what its
     /// store says must agree with it before anything is built upon it.
     own_root: Option<Hash>,
@@ -196,6 +198,7 @@ impl<T: Tables> Node<T> {
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
+            store_pause: Duration::ZERO,
             own_root: None,
             is_unsynced: false,
             sync_at: Instant::ZERO,
@@ -340,8 +343,12 @@ impl<T: Tables> Node<T> {
         if self.store_retry_at <= self.clock.now {
             let worked = self.next_request(store);
             match worked {
-                Ok(Some(command)) => return Some(command),
-                Ok(None) => {}
+                Ok(command) => {
+                    self.store_pause = Duration::ZERO;
+                    if command.is_some() {
+                        return command;
+                    }
+                }
                 Err(error) => self.store_failed(error),
             }
         }
@@ -371,14 +378,15 @@ impl<T: Tables> Node<T> {
     }
 
     fn store_failed(&mut self, error: StoreError) {
-        // A store that is only not ready is asked again soon, and nobody need be told.
-        let pause = if error == StoreError::NotReady {
-            Duration::from_millis(1)
+        let longest = self.config.interval.min(Duration::from_secs(1));
+        // A store that is only not ready is asked again soon, then less and less often, and nobody need be told.
+        self.store_pause = if error == StoreError::NotReady {
+            self.store_pause.saturating_mul(2).clamp(Duration::from_millis(1).min(longest), longest)
         } else {
             self.notes.store = Some(error);
-            self.config.interval.min(Duration::from_secs(1))
+            longest
         };
-        self.store_retry_at = self.clock.now + pause;
+        self.store_retry_at = self.clock.now + self.store_pause;
     }
 
     /// When to call [`Node::poll`] again if nothing happens before, on the caller's clock; `None` when

@@ -504,6 +504,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
         if let Some(fault) = expected
             && result.is_ok()
+            && !tamper::has_forked(&member.node, &response)
         {
             let health = member.node.peer(peer).map(|peer| peer.health);
             if health != Some(crate::Health::AtFault(fault)) {

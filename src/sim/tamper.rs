@@ -54,6 +54,12 @@ impl Outcome {
     }
 }
 
+/// Whether the head that came with records has just proven that their log is forked: then the records are
+/// dropped unread, false or not.
+pub(super) fn has_forked<S: Scheme>(node: &Node<Heap<S>>, response: &Response<'_>) -> bool {
+    matches!(response, Response::Records(batch) if node.log(&batch.log).is_some_and(|info| info.is_forked))
+}
+
 /// What becomes of an answer.
 pub(super) struct Tampered {
     /// `None`: it is not sent.

@@ -327,7 +327,7 @@ impl Sibling {
 fn subtree<E>(
     position: Position,
     size: u64,
-    read: &mut impl FnMut(Position) -> Result<Hash, E>,
+    read: &mut dyn FnMut(Position) -> Result<Hash, E>,
 ) -> Result<Hash, ProveError<E>> {
     if position.end() <= size {
         return read(position).map_err(ProveError::Read);
@@ -336,9 +336,9 @@ fn subtree<E>(
 }
 
 /// The root over the peaks of a tree of `size` leaves whose level is below `level`, the smallest to the
-/// right.
+/// right. The reader is behind a pointer, so that there is one copy of this for all of them.
 #[inline(never)]
-fn join<E>(level: u8, size: u64, read: &mut impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
+fn join<E>(level: u8, size: u64, read: &mut dyn FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
     let mut root = None;
     for position in peaks_below(level, size).rev() {
         let left = read(position).map_err(ProveError::Read)?;

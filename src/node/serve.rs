@@ -3,7 +3,7 @@
 
 use super::Node;
 use super::batch::Accepted;
-use super::encode::{BatchError, Envelope, put_fork, read_batch};
+use super::encode::{BatchError, Envelope, open, put_fork, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
@@ -12,8 +12,8 @@ use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
-    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId, Response,
-    Signed, SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
+    Entries, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId,
+    Response, Signed, SignedContext, StatusBody, StatusRequest, Writer, signed_text, write_value,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 
@@ -164,23 +164,23 @@ impl<T: Tables> Node<T> {
             Ok(None) => return Err(Refusal::Busy),
             Err(error) => return Err(refusal_of(error)),
         }
-        self.sign(writer, signature_at, |body| {
-            signed_text(SignedContext::Status, &self.own, &asked.asker, &asked.nonce, body)
-        })
+        self.sign(writer, signature_at, SignedContext::Status, &asked.asker, &asked.nonce)
     }
 
     /// Fills in the signature over the body that ends the message.
     #[inline(never)]
-    fn sign<const N: usize>(
+    fn sign(
         &self,
         writer: Writer<'_>,
         signature_at: usize,
-        text: impl FnOnce(&[u8]) -> [u8; N],
+        context: SignedContext,
+        asker: &LogId,
+        nonce: &Nonce,
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
         let body = Reader::new(behind).bytes().ok_or(Refusal::Busy)?;
-        let signature = self.identity.sign(&text(body));
+        let signature = self.identity.sign(&signed_text(context, &self.own, asker, nonce, body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
         Ok(message.len())
@@ -334,9 +334,7 @@ impl<T: Tables> Node<T> {
         let signature_at = writer.len() - Signature::LEN;
         let written = writer.put_bytes_with(|buf| write_value(&word, buf).ok_or(()));
         written.ok().flatten().ok_or(Refusal::Busy)?;
-        self.sign(writer, signature_at, |body| {
-            signed_text(SignedContext::Push, &self.own, &push.from, &push.nonce, body)
-        })
+        self.sign(writer, signature_at, SignedContext::Push, &push.from, &push.nonce)
     }
 
     /// Somebody who says to be this node pushed a head that is signed, ahead of us and new. If it is a peer,
@@ -352,15 +350,6 @@ impl<T: Tables> Node<T> {
 
 fn frame(id: RequestId, response: Response<'_>) -> Frame<'_> {
     Frame { id, message: Message::Response(response) }
-}
-
-/// Begins a message whose last field, a byte string, is written in place.
-fn open<'b>(buf: &'b mut [u8], frame: &Frame<'_>) -> Option<Writer<'b>> {
-    let mut writer = Writer::new(buf);
-    writer.put(&VERSION)?;
-    writer.put(frame)?;
-    writer.reopen()?;
-    Some(writer)
 }
 
 fn encode(id: RequestId, response: Response<'_>, buf: &mut [u8]) -> Result<usize, Refusal> {

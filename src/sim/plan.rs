@@ -68,6 +68,10 @@ pub struct NodePlan {
     pub is_authenticated: bool,
     /// Logs that a peer may introduce to it.
     pub introductions: u32,
+    /// Differences with its peers that it remembers at one time.
+    pub views: u32,
+    /// Requests that it has outstanding at one time.
+    pub requests: u32,
 }
 
 /// `from` has `to` as a peer.
@@ -277,7 +281,7 @@ pub enum Habit {
     RecordBit,
     /// Swaps records, keeping the proof: the same.
     RecordsSwapped,
-    /// Leaves out the last record, keeping the proof: nobody is at fault for answering less than asked.
+    /// Leaves out the last record, keeping the proof, which is for more: the same.
     RecordsCut,
     /// Cuts the framing: at fault, where the records are the next.
     RecordsTruncated,

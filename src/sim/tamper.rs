@@ -306,7 +306,6 @@ fn tamper_with_records(habit: Habit, id: RequestId, response: Response<'_>, draw
         }
         Habit::RecordsCut => {
             records.pop()?;
-            outcome = Some(Outcome::Blameless);
         }
         _ => {
             framed.pop()?;
@@ -319,12 +318,10 @@ fn tamper_with_records(habit: Habit, id: RequestId, response: Response<'_>, draw
             framed.extend_from_slice(&u16::try_from(record.len()).ok()?.to_le_bytes());
             framed.extend_from_slice(record);
         }
-        if habit != Habit::RecordsCut {
-            // Before the first record there is nothing that could differ; further on it may be the log that forked.
-            let is_first = batch.start == 0;
-            let fault = Outcome::FaultOfNext(Fault::FalseRecords);
-            outcome = Some(if is_first { fault } else { Outcome::NotTaken });
-        }
+        // Before the first record there is nothing that could differ; further on it may be the log that forked.
+        let is_first = batch.start == 0 && !records.is_empty();
+        let fault = Outcome::FaultOfNext(Fault::FalseRecords);
+        outcome = Some(if is_first { fault } else { Outcome::NotTaken });
     }
     Tampered::bytes(encode(id, Response::Records(Batch { records: &framed, ..batch })), outcome)
 }

@@ -412,7 +412,7 @@ impl<T: Tables> Node<T> {
         };
         self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
-        if self.replicas.find(&self.own).is_some_and(|own| own.have > own.complete.size) {
+        if self.replicas.own().is_some_and(|own| own.have > own.complete.size) {
             consider(self.publish_at());
         }
         if self.is_unsynced {
@@ -448,8 +448,8 @@ impl<T: Tables> Node<T> {
 
     /// The digest over all that a status says of every log.
     pub(crate) fn digest(&mut self) -> Hash {
-        let replicas = &self.replicas;
-        *self.cache.digest.get_or_insert_with(|| replicas.sparse_root(|replica| Some(replica.digest_leaf())))
+        let replicas = &mut self.replicas;
+        *self.cache.digest.get_or_insert_with(|| replicas.digest())
     }
 
     /// Something in a replica changed that a status tells.

@@ -83,7 +83,7 @@ impl<T: Tables> Node<T> {
     #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
-        let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
+        let Some(replica) = self.replicas.own() else { return Err(Error::UnknownLog) };
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
@@ -124,7 +124,7 @@ impl<T: Tables> Node<T> {
     /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
     /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
     pub(super) fn publish_at(&self) -> Instant {
-        let signed = self.replicas.find(&self.own).map_or(0, |own| own.complete.size);
+        let signed = self.replicas.own().map_or(0, |own| own.complete.size);
         let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
         let held = healthy.filter_map(|peer| peer.acknowledged).max();
         if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
@@ -133,8 +133,12 @@ impl<T: Tables> Node<T> {
     /// How far the next head reaches: over as many records as one push carries to any peer that takes our
     /// log, so that whoever learns of a head by a push has its records too.
     fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
-        let Some(own) = self.replicas.find(&self.own) else { return Ok(0) };
+        let Some(own) = self.replicas.own() else { return Ok(0) };
         let (signed, have) = (own.complete.size, own.have);
+        if have == signed + 1 {
+            // One record is reached whatever its size.
+            return Ok(have);
+        }
         let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
         let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
         let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
@@ -160,12 +164,12 @@ impl<T: Tables> Node<T> {
     /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let now = self.clock.now;
-        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
-        let is_due =
-            self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
+        let own = self.replicas.own();
+        let is_due = own.is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
         if !is_due || self.check_writing().is_err() || self.publish_at() > now {
             return Ok(());
         }
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
         match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
@@ -182,7 +186,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
     pub fn check_writing(&self) -> Result<(), Error> {
-        let own = self.replicas.find(&self.own);
+        let own = self.replicas.own();
         if own.is_some_and(|own| own.is_forked) {
             return Err(Error::Stopped);
         }
@@ -199,7 +203,7 @@ impl<T: Tables> Node<T> {
     /// What the store holds of the node's own log, which is created there with its first record.
     #[inline(never)]
     fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
-        let have = self.replicas.find(&self.own).map_or(0, |own| own.have);
+        let have = self.replicas.own().map_or(0, |own| own.have);
         let stored = store.log(&self.own)?;
         match stored {
             // A store that knows this log while the node has none: the node was begun anew on it.

@@ -152,7 +152,7 @@ impl<T: Tables> Node<T> {
     pub fn recovery(&self) -> Option<RecoveryInfo> {
         let Mode::Recovering(recovery) = self.mode else { return None };
         Some(RecoveryInfo {
-            have: self.replicas.find(&self.own).map_or(0, |own| own.have),
+            have: self.replicas.own().map_or(0, |own| own.have),
             signed: recovery.target,
             answered: self.heard_from(),
             needed: self.needed(recovery.answers),
@@ -186,7 +186,7 @@ impl<T: Tables> Node<T> {
     /// Ends the recovery once enough peers have answered and everything our key ever signed is back.
     pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let Mode::Recovering(recovery) = self.mode else { return Ok(()) };
-        let Some(own) = self.replicas.find(&self.own) else { return Ok(()) };
+        let Some(own) = self.replicas.own() else { return Ok(()) };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
         let is_enough =
             self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");

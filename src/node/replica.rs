@@ -1,6 +1,8 @@
 //! What a node keeps in memory of each log it follows, its own included, and the table of them: by id,
 //! and in order of last change.
 
+use core::hash::{Hash as StdHash, Hasher};
+
 use crate::peer::PeerId;
 use crate::store::{LogState, Origin, StoredLog};
 use crate::tables::{List, Tables};
@@ -9,6 +11,9 @@ use crate::{Hash, Head, Instant, LogId, SignedHead};
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// The slot of the node's own log: it is inserted before all others, and never removed.
+const OWN: u32 = 0;
 
 /// One followed log. Signatures, records, hashes and the key are in the store. Public only for the
 /// [`Tables`](crate::Tables) trait.
@@ -41,10 +46,28 @@ pub struct Replica {
     /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
+    leaf: Memo,
     notes: u8,
     noted: u32,
     older: u32,
     newer: u32,
+}
+
+/// The log's leaf in the digest over all logs, until the log is next touched: derived from the rest, so
+/// that it counts neither for equality nor for hashing.
+#[derive(Clone, Copy, Debug)]
+struct Memo(Option<Hash>);
+
+impl PartialEq for Memo {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Memo {}
+
+impl StdHash for Memo {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// What the application is still to be told of a log.
@@ -75,6 +98,7 @@ impl Replica {
             is_damaged: false,
             is_too_long: false,
             is_stalled: false,
+            leaf: Memo(None),
             notes: 0,
             noted: NONE,
             older: NONE,
@@ -139,7 +163,7 @@ impl Replica {
     }
 
     /// Its leaf in the digest over all logs.
-    pub(crate) fn digest_leaf(&self) -> Hash {
+    fn digest_leaf(&self) -> Hash {
         Entry::digest_leaf(
             &self.id,
             &self.complete,
@@ -205,8 +229,21 @@ impl<T: Tables> Replicas<T> {
         self.slots.as_slice().get(index(slot))?.as_ref()
     }
 
+    /// A log that is about to change.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Replica> {
+        let replica = self.place_mut(slot)?;
+        replica.leaf = Memo(None);
+        Some(replica)
+    }
+
+    /// The same where only its places in the lists change, and nothing that a status tells.
+    fn place_mut(&mut self, slot: u32) -> Option<&mut Replica> {
         self.slots.as_mut_slice().get_mut(index(slot))?.as_mut()
+    }
+
+    /// The node's own log, which is asked about more than any other.
+    pub(crate) fn own(&self) -> Option<&Replica> {
+        self.get(OWN)
     }
 
     pub(crate) fn find(&self, id: &LogId) -> Option<&Replica> {
@@ -271,12 +308,12 @@ impl<T: Tables> Replicas<T> {
     /// Something about the log in `slot` is to be told.
     pub(crate) fn note(&mut self, slot: u32, note: Note) {
         let head = self.noted;
-        let Some(replica) = self.get_mut(slot) else { return };
+        let Some(replica) = self.place_mut(slot) else { return };
         if replica.notes == 0 {
             replica.noted = head;
             self.noted = slot;
         }
-        if let Some(replica) = self.get_mut(slot) {
+        if let Some(replica) = self.place_mut(slot) {
             replica.notes |= note as u8;
         }
     }
@@ -284,7 +321,7 @@ impl<T: Tables> Replicas<T> {
     /// Takes one thing to be told.
     pub(crate) fn take_note(&mut self) -> Option<(&Replica, Note)> {
         let slot = self.noted;
-        let replica = self.get_mut(slot)?;
+        let replica = self.place_mut(slot)?;
         let notes = [Note::Introduced, Note::Forked, Note::Damaged, Note::TooLong, Note::Stalled];
         let note = notes.into_iter().find(|note| replica.notes & *note as u8 != 0);
         if let Some(note) = note {
@@ -299,6 +336,15 @@ impl<T: Tables> Replicas<T> {
 
     pub(crate) fn has_notes(&self) -> bool {
         self.noted != NONE
+    }
+
+    /// The root over all that a status says of every log. Leaves of logs that were not touched since are not
+    /// hashed again.
+    pub(crate) fn digest(&mut self) -> Hash {
+        for replica in self.slots.as_mut_slice().iter_mut().flatten().filter(|replica| replica.leaf.0.is_none()) {
+            replica.leaf = Memo(Some(replica.digest_leaf()));
+        }
+        self.sparse_root(|replica| replica.leaf.0)
     }
 
     /// Root of the sparse Merkle tree over the logs that `leaf` gives a leaf for: over the bits of the
@@ -331,11 +377,11 @@ impl<T: Tables> Replicas<T> {
 
     fn link(&mut self, slot: u32) {
         let newest = self.newest;
-        if let Some(replica) = self.get_mut(slot) {
+        if let Some(replica) = self.place_mut(slot) {
             replica.older = newest;
             replica.newer = NONE;
         }
-        match self.get_mut(newest) {
+        match self.place_mut(newest) {
             Some(previous) => previous.newer = slot,
             None => self.oldest = slot,
         }
@@ -344,11 +390,11 @@ impl<T: Tables> Replicas<T> {
 
     fn unlink<'a>(&mut self, slot: u32, cursors: impl Iterator<Item = &'a mut u32>) {
         let Some((older, newer)) = self.get(slot).map(|replica| (replica.older, replica.newer)) else { return };
-        match self.get_mut(older) {
+        match self.place_mut(older) {
             Some(replica) => replica.newer = newer,
             None => self.oldest = newer,
         }
-        match self.get_mut(newer) {
+        match self.place_mut(newer) {
             Some(replica) => replica.older = older,
             None => self.newest = older,
         }
@@ -366,7 +412,7 @@ impl<T: Tables> Replicas<T> {
             return;
         }
         let mut at = self.noted;
-        while let Some(replica) = self.get_mut(at) {
+        while let Some(replica) = self.place_mut(at) {
             if replica.noted == slot {
                 replica.noted = next;
                 return;

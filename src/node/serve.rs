@@ -316,7 +316,9 @@ impl<T: Tables> Node<T> {
         let accepted = self.accept(store, slot, batch, None);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
         self.save_stop_soon(store);
-        self.cache.idle_until = None;
+        if accepted != Accepted::Known {
+            self.cache.idle_until = None;
+        }
         if let Some(replica) = self.replicas.get(slot) {
             let is_news = (replica.unproven, replica.seen) != before && replica.seen > replica.have;
             if is_news {

@@ -251,6 +251,12 @@ impl<T: Tables> Node<T> {
         self.requests.as_slice().len()
     }
 
+    /// Pairs of peer and log that are remembered because the two differ; never more than
+    /// [`Config::max_views`].
+    pub fn remembered_views(&self) -> usize {
+        self.views.as_slice().len()
+    }
+
     /// Everything that happens comes in here.
     ///
     /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing

@@ -9,6 +9,16 @@
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
+// What the simulator's files that `fuzz/src/sim.rs` takes name by their place in the crate.
+#[cfg(not(feature = "sim"))]
+extern crate alloc;
+#[cfg(not(feature = "sim"))]
+#[path = "../src/rng.rs"]
+#[allow(dead_code, reason = "the simulator's disk needs a part of it")]
+mod rng;
+#[cfg(not(feature = "sim"))]
+use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

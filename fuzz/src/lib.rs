@@ -6,7 +6,7 @@
 #![allow(unreachable_pub, reason = "a crate of its own for the fuzzer, a module for the tests")]
 
 mod attestation;
-mod cheap;
+mod faulty;
 mod fork_proofs;
 mod frame;
 mod frontier;
@@ -18,6 +18,8 @@ mod notes;
 mod pair;
 mod proofs;
 mod seeds;
+mod signing;
+mod sim;
 mod store;
 mod verifier;
 mod world;

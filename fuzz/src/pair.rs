@@ -7,9 +7,9 @@ use verisoo::store::MemoryStore;
 use verisoo::wire::{Frame, Message};
 use verisoo::{Command, Config, Event, Instant, Notice, PeerId, Start};
 
-use super::cheap::identity;
 use super::input::Input;
-use super::world::TestNode;
+use super::signing::identity;
+use super::world::{TestNode, check_bounds};
 
 const NAMES: [&str; 2] = ["left.example", "right.example"];
 
@@ -198,6 +198,7 @@ impl Pair {
     /// Each holds of the other's log a prefix, byte for byte.
     fn check(&mut self) {
         for at in 0..2 {
+            check_bounds(&self.members[at].node, &self.config);
             let id = self.members[1 - at].node.id();
             let info = self.members[at].node.log(&id).expect("a peer's log is followed");
             assert!(!info.is_forked && !info.is_damaged);

@@ -5,9 +5,9 @@ use verisoo::Attestation;
 use verisoo::head::tlog_proof;
 use verisoo::log::leaf_hash;
 
-use super::cheap::identity;
 use super::naive::{self, Log};
 use super::pair::frames;
+use super::signing::identity;
 use super::writer::Writer;
 
 /// Seeds, each with the target it is for.

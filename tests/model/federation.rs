@@ -10,11 +10,12 @@ use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{Frame, Message, Nonce, Push, Request, RequestId, Response};
 use verisoo::{Command, Config, Event, Heap, Identity, Instant, LogId, Node, Start};
 
-use super::cheap::{Cheap, identity};
 use super::disk::Disk;
 use super::liar::{LIES, Lie, lie};
+use super::signing::identity;
+use super::sim::SimScheme;
 
-type TestNode = Node<Heap<Cheap>>;
+type TestNode = Node<Heap<SimScheme>>;
 
 /// The time between rounds, and what one step of time takes: all that waits for a round is then due.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -397,7 +398,7 @@ impl Model for Federation {
     }
 }
 
-fn name(at: usize) -> Identity<Cheap> {
+fn name(at: usize) -> Identity<SimScheme> {
     identity(NAMES[at])
 }
 

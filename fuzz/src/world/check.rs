@@ -1,59 +1,82 @@
 //! Safety: everything that must hold after each step, and of everything that leaves the node.
 
-use verisoo::log::ForkProof;
-use verisoo::store::{MemoryStore, Store};
-use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
-use verisoo::{Head, LogId, Notice, SignedHead};
+use std::collections::BTreeMap;
 
-use super::super::cheap::{Cheap, signed_text};
+use verisoo::log::{ForkProof, root_at};
+use verisoo::store::{LogState, Origin, Store, StoredLog};
+use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
+use verisoo::{Config, Head, Introductions, LogId, LogInfo, Notice, SignedHead};
+
+use super::super::signing::signed_text;
+use super::super::sim::{Disk, SimScheme};
 use super::super::verifier::is_consistent;
 use super::super::writer::Writer;
-use super::{FORKER, World};
+use super::{FORKER, TestNode, World};
 
 impl World {
     /// Everything that must hold after each step.
     pub fn check(&mut self) {
-        let logs: Vec<_> = self.node.logs().collect();
-        assert!(logs.len() <= self.config.max_logs && self.node.peers().count() <= self.config.max_peers);
-        if self.expects_writing {
+        self.check_tables();
+        if self.expects_writing && !self.store.has_rotted {
             assert_eq!(self.node.check_writing(), Ok(()), "the node was stopped from writing");
         }
-        // (Read without failing.)
-        let mut store = std::mem::take(&mut self.store.memory);
-        for info in logs {
-            let Some(stored) = store.log(&info.log).expect("memory") else {
-                assert_eq!((info.have, info.log), (0, self.own.id()));
-                continue;
-            };
-            assert!(!info.is_damaged);
-            let state = stored.state;
-            let complete = state.complete.map_or(Head::EMPTY, |signed| signed.head);
-            assert_eq!((info.have, info.complete, info.is_forked), (state.have, complete, stored.forked));
-            assert!(complete.size <= state.have);
-
-            let histories = self.histories(&info.log);
-            let mut framed = vec![0; usize::try_from(stored.bytes).expect("small")];
-            let read = store.records(&info.log, 0, state.have, &mut framed).expect("memory");
-            assert_eq!(read.count, state.have);
-            assert!(
-                state.have == 0 || histories.iter().any(|writer| writer.has(0, &framed[..read.len])),
-                "the node holds records that nobody wrote"
-            );
-            for signed in [state.complete, state.covering, state.unproven].into_iter().flatten() {
-                assert!(
-                    histories.iter().any(|writer| is_head_of(&signed, writer)),
-                    "the node took a head that its writer did not sign"
-                );
-            }
-            let least = self.least.entry(info.log).or_default();
-            assert!(state.have >= least.0 && complete.size >= least.1, "a log became shorter");
-            *least = (state.have, complete.size);
-            self.check_frozen(&mut store, &info.log, stored.forked, state.have);
+        let mut disk = std::mem::take(&mut self.store.disk);
+        for info in self.node.logs().collect::<Vec<_>>() {
+            self.check_log(disk.contents(), &info);
         }
-        self.store.memory = store;
+        self.store.disk = disk;
         for log in self.frozen.keys() {
             assert!(self.node.log(log).is_none_or(|log| log.is_forked), "a frozen log thawed");
         }
+    }
+
+    /// Memory is bounded, whatever peers do.
+    fn check_tables(&self) {
+        check_bounds(&self.node, &self.config);
+        let Introductions::Accept { logs: most, .. } = self.config.introductions else { return };
+        let mut introduced = BTreeMap::new();
+        for info in self.node.logs() {
+            if let Origin::Introduced(by) = info.origin {
+                let count: &mut usize = introduced.entry(by).or_default();
+                *count += 1;
+                assert!(*count <= most, "a peer introduced more logs than it may");
+            }
+        }
+    }
+
+    fn check_log(&mut self, store: &mut dyn Store, info: &LogInfo) {
+        let Some(stored) = store.log(&info.log).expect("no fault") else {
+            assert_eq!((info.have, info.log), (0, self.own.id()));
+            return;
+        };
+        assert!(!info.is_damaged || self.store.has_rotted);
+        let state = stored.state;
+        let complete = state.complete.map_or(Head::EMPTY, |signed| signed.head);
+        assert_eq!((info.have, info.complete, info.is_forked), (state.have, complete, stored.forked));
+        assert!(complete.size <= state.have);
+
+        let histories = self.histories(&info.log);
+        let mut framed = vec![0; usize::try_from(stored.bytes).expect("small")];
+        let read = store.records(&info.log, 0, state.have, &mut framed).expect("no fault");
+        assert_eq!(read.count, state.have);
+        let root = root_at(state.have, |position| store.hash(&info.log, position)).expect("no fault");
+        assert!(
+            state.have == 0
+                || histories.iter().any(|writer| writer.has(0, &framed[..read.len]) && writer.root(state.have) == root),
+            "the node holds of {} what nobody wrote, {} records",
+            info.log,
+            state.have
+        );
+        for signed in [state.complete, state.covering, state.unproven].into_iter().flatten() {
+            assert!(
+                histories.iter().any(|writer| is_head_of(&signed, writer)),
+                "the node took a head that its writer did not sign"
+            );
+        }
+        let least = self.least.entry(info.log).or_default();
+        assert!(state.have >= least.0 && complete.size >= least.1, "a log became shorter");
+        *least = (state.have, complete.size);
+        self.check_frozen(store, &info.log, stored.forked, state.have);
     }
 
     /// A log is not followed any more: what is held of it may begin anew.
@@ -62,20 +85,23 @@ impl World {
         self.frozen.remove(log);
     }
 
-    /// The node starts on an older store.
-    pub fn forget_all(&mut self) {
-        self.least.clear();
-        self.frozen.clear();
+    /// Power was lost: what was durable is still there, the rest may be gone.
+    pub fn remember_durable(&mut self, mut durable: impl FnMut(&LogId) -> Option<StoredLog>) {
+        for (log, least) in &mut self.least {
+            let state = durable(log).map_or(LogState::default(), |stored| stored.state);
+            *least = (state.have, state.complete.map_or(0, |complete| complete.head.size));
+        }
+        self.frozen.retain(|log, _| durable(log).is_some_and(|stored| stored.forked));
     }
 
-    fn check_frozen(&mut self, store: &mut MemoryStore, log: &LogId, is_forked: bool, have: u64) {
+    fn check_frozen(&mut self, store: &mut dyn Store, log: &LogId, is_forked: bool, have: u64) {
         if !is_forked {
             assert!(!self.frozen.contains_key(log), "a fork proof was forgotten");
             return;
         }
         self.assert_forker(log);
         let mut buf = [0; ForkProof::MAX_LEN];
-        let len = store.fork(log, &mut buf).expect("memory").expect("a frozen log has its proof");
+        let len = store.fork(log, &mut buf).expect("no fault").expect("a frozen log has its proof");
         let proof = ForkProof::decode(&buf[..len]).expect("a kept proof can be read");
         assert_eq!(proof.verify(self.writers[FORKER[0]].identity.vkey()), Ok(()));
         assert_eq!(*self.frozen.entry(*log).or_insert(have), have, "a frozen log grew");
@@ -85,7 +111,7 @@ impl World {
         match notice {
             Notice::ForkDetected { log } => self.assert_forker(&log),
             Notice::WritingStopped => panic!("nobody else has the node's key"),
-            Notice::LogDamaged { .. } => panic!("nothing is damaged"),
+            Notice::LogDamaged { .. } => assert!(self.store.has_rotted, "nothing is damaged"),
             Notice::StoreFailed { error } => assert!(self.store.has_failed, "the store has not failed: {error}"),
             _ => {}
         }
@@ -127,7 +153,8 @@ impl World {
                 assert_eq!((answer.log, answer.size), (*log, *size));
                 let Head { size: new, root } = answer.head.head;
                 let proof = answer.proof.hashes();
-                assert!(*size == 0 || is_consistent(*size, &answer.root, new, &root, proof), "a false proof");
+                let is_true = *size == 0 || is_consistent(*size, &answer.root, new, &root, proof);
+                assert!(is_true || self.store.is_rotting(), "a false proof");
                 self.check_head(log, &answer.head);
             }
             (Request::Records { log, start, count, .. }, Response::Records(batch)) => {
@@ -138,13 +165,13 @@ impl World {
             }
             (Request::Key { log }, Response::Key { log: answered, name, key }) => {
                 assert_eq!(log, answered);
-                let vkey = verisoo::Vkey::<Cheap>::new(verisoo::Name::new(name).expect("a name"), *key);
+                let vkey = verisoo::Vkey::<SimScheme>::new(verisoo::Name::new(name).expect("a name"), *key);
                 assert_eq!(vkey.expect("a key").id(), *log);
             }
             (Request::Fork { log }, Response::Fork { proof, .. }) => self.check_fork(log, proof),
             (Request::Push(push), Response::Pushed(word)) => self.check_word(push, word),
             (Request::PushFork { log, .. }, Response::PushedFork { .. }) => {
-                assert!(self.store.synced.log(log).expect("memory").is_some_and(|log| log.forked), "not durable");
+                assert!(self.store.durable(log).is_some_and(|log| log.forked), "not durable");
             }
             (request, response) => panic!("{request:?} is answered by {response:?}"),
         }
@@ -162,7 +189,7 @@ impl World {
         for entry in body.entries.iter() {
             let entry = entry.expect("an entry");
             assert!(asked.after < Some(entry.log));
-            let have = self.store.synced.log(&entry.log).expect("memory").map_or(0, |log| log.state.have);
+            let have = self.store.durable(&entry.log).map_or(0, |log| log.state.have);
             assert!(entry.have <= have && entry.complete.size <= entry.have, "it is not durable");
             if let Some(unproven) = entry.unproven {
                 self.check_head(&entry.log, &unproven);
@@ -175,7 +202,7 @@ impl World {
         assert!(self.node.vkey().verify(&text, &word.signature));
         let word = PushWord::decode(word.body).expect("a word");
         assert_eq!(word.log, push.batch.log);
-        let have = self.store.synced.log(&word.log).expect("memory").map_or(0, |log| log.state.have);
+        let have = self.store.durable(&word.log).map_or(0, |log| log.state.have);
         assert!(word.complete.size <= word.have && word.have <= have, "it is not durable");
     }
 
@@ -184,8 +211,12 @@ impl World {
         let count = verisoo::Records::new(batch.records).iter().count() as u64;
         let end = batch.start + count;
         if count > 0 {
-            let synced = self.store.synced.log(&batch.log).expect("memory").map_or(0, |log| log.state.have);
+            let synced = self.store.durable(&batch.log).map_or(0, |log| log.state.have);
             assert!(end <= synced, "records are sent that are not durable");
+            if self.store.is_rotting() {
+                // A store that reads falsely is found out by those who verify what it read.
+                return;
+            }
             let histories = self.histories(&batch.log);
             let history = histories.iter().find(|writer| writer.has(batch.start, batch.records));
             let history = history.expect("records are sent that nobody wrote");
@@ -202,7 +233,7 @@ impl World {
     fn check_head(&mut self, log: &LogId, signed: &SignedHead) {
         let histories = self.histories(log);
         assert!(histories.iter().any(|writer| is_head_of(signed, writer)), "a head is shown that nobody signed");
-        let state = self.store.synced.log(log).expect("memory").expect("a log that is stored").state;
+        let state = self.store.durable(log).expect("a log that is stored").state;
         let durable = [state.complete, state.covering, state.unproven];
         assert!(
             durable.contains(&Some(*signed)),
@@ -225,4 +256,11 @@ fn is_head_of(signed: &SignedHead, writer: &Writer) -> bool {
     signed.head.size <= writer.size()
         && writer.head(signed.head.size) == signed.head
         && signed.verify(writer.identity.vkey()).is_ok()
+}
+
+/// The node's tables keep to what they were given.
+pub fn check_bounds(node: &TestNode, config: &Config) {
+    assert!(node.logs().count() <= config.max_logs && node.peers().count() <= config.max_peers);
+    assert!(node.outstanding_requests() <= config.max_requests, "{} requests", node.outstanding_requests());
+    assert!(node.remembered_views() <= config.max_views, "{} views", node.remembered_views());
 }

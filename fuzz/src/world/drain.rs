@@ -8,7 +8,7 @@ impl World {
     /// From here on all peers are honest and the store works: the node catches up with everybody, or
     /// proves the fork, before so many rounds have passed.
     pub fn drain(&mut self, rounds: u64) {
-        self.store.fail = None;
+        self.store.mend();
         self.node.resume();
         let end = self.now + Duration::from_secs(rounds);
         loop {

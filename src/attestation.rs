@@ -90,9 +90,11 @@ impl fmt::Display for AttestationError {
 impl core::error::Error for AttestationError {}
 
 impl<'a> Attestation<'a> {
-    /// Signs a statement. What is signed is laid out in `scratch`, which must have [`pae_len`] bytes.
+    /// Signs a statement. What is signed is laid out in `scratch`, which must have [`pae_len`] bytes at least.
+    /// For an example, see [`Attestation`].
     ///
-    /// [`AttestationError::TooLong`] where the statement does not fit a record.
+    /// Errors: [`AttestationError::TooLong`] where the statement does not fit a record (type and payload have
+    /// then more than about 65,465 bytes together), [`AttestationError::BufferTooShort`].
     pub fn sign_with<S: Scheme>(
         identity: &Identity<S>,
         payload_type: &'a str,
@@ -105,7 +107,25 @@ impl<'a> Attestation<'a> {
         Ok(Self { signature: identity.sign(message), ..unsigned })
     }
 
-    /// Checks the signature. What was signed is laid out in `scratch`, which must have [`pae_len`] bytes.
+    /// Checks the signature. What was signed is laid out in `scratch`, which must have [`pae_len`] bytes at least.
+    /// [`Attestation::decode`] checks none: a record is only as good as this.
+    ///
+    /// Errors: [`AttestationError::BufferTooShort`], [`AttestationError::Signature`].
+    ///
+    /// ```
+    /// use verisoo::attestation::{Attestation, AttestationError, pae_len};
+    /// use verisoo::{Ed25519, Identity};
+    ///
+    /// let builder = Identity::<Ed25519>::from_seed("example.com/builder", &[7; 32])?;
+    /// let mut scratch = [0; 64];
+    /// let passed = Attestation::sign_with(&builder, "text/plain", b"passed", &mut scratch)?;
+    /// let failed = Attestation { payload: b"failed", ..passed };
+    /// assert_eq!(failed.verify_with(builder.vkey(), &mut scratch), Err(AttestationError::Signature));
+    ///
+    /// let scratch = &mut scratch[..pae_len("text/plain", b"passed") - 1];
+    /// assert_eq!(passed.verify_with(builder.vkey(), scratch), Err(AttestationError::BufferTooShort));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify_with<S: Scheme>(&self, vkey: &Vkey<S>, scratch: &mut [u8]) -> Result<(), AttestationError> {
         let message = pae(self.payload_type, self.payload, scratch).ok_or(AttestationError::BufferTooShort)?;
         if vkey.verify(message, &self.signature) { Ok(()) } else { Err(AttestationError::Signature) }
@@ -119,7 +139,9 @@ impl<'a> Attestation<'a> {
         }
     }
 
-    /// Writes the record into the front of `buf`; the length written.
+    /// Writes the record into the front of `buf`; the length written, in bytes: [`Self::encoded_len`].
+    ///
+    /// Errors: [`AttestationError::TooLong`], [`AttestationError::BufferTooShort`].
     pub fn encode(&self, buf: &mut [u8]) -> Result<usize, AttestationError> {
         let len = self.encoded_len()?;
         let record = buf.get_mut(..len).ok_or(AttestationError::BufferTooShort)?;
@@ -129,7 +151,7 @@ impl<'a> Attestation<'a> {
 
     /// Reads what [`Attestation::encode`] wrote. Anything else is [`AttestationError::Malformed`], also
     /// another encoding of the same attestation and one with something behind it: one statement, one
-    /// record, one leaf.
+    /// record, one leaf. ([`AttestationError::TooLong`] of more than 65,535 bytes.) Nothing is verified.
     pub fn decode(record: &'a [u8]) -> Result<Self, AttestationError> {
         if record.len() > MAX_RECORD {
             return Err(AttestationError::TooLong);

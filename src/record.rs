@@ -67,6 +67,20 @@ impl<'a> Records<'a> {
 
     /// Writes `record` framed into the front of `buf`; the length written, or `None` where it does not
     /// fit or the record is longer than [`MAX_RECORD`].
+    ///
+    /// ```
+    /// use verisoo::Records;
+    ///
+    /// let mut buf = [0; 64];
+    /// let mut len = 0;
+    /// for record in ["one", "", "three"] {
+    ///     len += Records::frame(record.as_bytes(), &mut buf[len..]).unwrap();
+    /// }
+    /// assert_eq!(len, 3 * 2 + 8);
+    /// let records = Records::new(&buf[..len]);
+    /// assert_eq!(records.iter().map(|record| record.unwrap().len()).collect::<Vec<_>>(), [3, 0, 5]);
+    /// assert_eq!(Records::frame(&[0; 65_536], &mut [0; 70_000]), None);
+    /// ```
     pub fn frame(record: &[u8], buf: &mut [u8]) -> Option<usize> {
         let (length, rest) = buf.split_first_chunk_mut::<LENGTH_LEN>()?;
         *length = u16::try_from(record.len()).ok()?.to_le_bytes();

@@ -102,7 +102,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Tables on the heap, limited by [`Config`](crate::Config) alone.
+/// Tables on the heap, limited by [`Config`](crate::Config) alone: what [`Node`](crate::Node) has where none
+/// are named. With another signature scheme, `Heap<S>`; see [`Scheme`] for an example.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heap<S = Ed25519>(PhantomData<S>);
@@ -131,6 +132,33 @@ impl<S: Scheme> Tables for Heap<S> {
 /// - `HASHES`: hashes one batch may add. With 2 × n + 62, batches of n records are taken (and larger ones
 ///   refused); more than `max_message` / 64 records are never in one. A record of the node's own may have
 ///   at most 32 × `HASHES` − 2 bytes.
+///
+/// ```
+/// use verisoo::store::FixedStore;
+/// use verisoo::{Config, Error, Fixed, Identity, Instant, Node, Start};
+///
+/// /// 2 peers and 4 logs. Messages of 4,608 bytes hold at most 72 records: 2 × 72 + 62 hashes.
+/// type Tables = Fixed<2, 4, 8, 4, 206>;
+///
+/// let mut config = Config::default();
+/// config.max_message = 4_608;
+/// let mut store: FixedStore<3, 1_024, 64, 1_024, 64, 1_104> = FixedStore::new();
+/// let identity = |name, seed| Identity::from_seed(name, &[seed; 32]);
+/// let mut node: Node<Tables> = Node::new(identity("sensor-1", 1)?, config.clone(), [9; 32], Instant::ZERO);
+/// node.append(&mut store, b"21.5 C")?;
+///
+/// // What is full says so.
+/// node.add_peer(&mut store, *identity("sensor-2", 2)?.vkey())?;
+/// node.add_peer(&mut store, *identity("sensor-3", 3)?.vkey())?;
+/// let third = node.add_peer(&mut store, *identity("sensor-4", 4)?.vkey());
+/// assert_eq!(third, Err(Error::TooManyPeers));
+///
+/// // After a restart on the same store. In a static, a node is begun by `new` and loaded in its place.
+/// let mut node: Node<Tables> = Node::new(identity("sensor-1", 1)?, config, [10; 32], Instant::ZERO);
+/// node.load(&mut store, Start::Resume)?;
+/// assert_eq!(node.append(&mut store, b"21.6 C")?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fixed<
     const PEERS: usize,

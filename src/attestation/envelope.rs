@@ -21,6 +21,29 @@ pub const MAX_ENVELOPE_SIGNATURES: usize = 64;
 
 impl<'a> Attestation<'a> {
     /// [`Attestation::sign_with`] a scratch buffer of its own.
+    ///
+    /// Errors: [`AttestationError::TooLong`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Attestation, Config, Ed25519, Identity, Instant, Node};
+    ///
+    /// // The node that keeps the log, and somebody whose statements it keeps.
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let builder = Identity::<Ed25519>::from_seed("builder.example", &[2; 32])?;
+    /// let mut store = MemoryStore::new();
+    /// let mut node: Node = Node::new(identity, Config::default(), [3; 32], Instant::ZERO);
+    ///
+    /// let statement = Attestation::sign(&builder, "text/plain", b"all tests passed")?;
+    /// let mut record = vec![0; statement.encoded_len()?];
+    /// statement.encode(&mut record)?;
+    /// let index = node.append(&mut store, &record)?;
+    ///
+    /// let held = Attestation::decode(store.record(&node.id(), index).unwrap())?;
+    /// assert_eq!(held.verify(builder.vkey()), Ok(()));
+    /// assert!(held.verify(node.vkey()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sign<S: Scheme>(
         identity: &Identity<S>,
         payload_type: &'a str,
@@ -30,6 +53,8 @@ impl<'a> Attestation<'a> {
     }
 
     /// [`Attestation::verify_with`] a scratch buffer of its own.
+    ///
+    /// Errors: [`AttestationError::Signature`].
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<(), AttestationError> {
         self.verify_with(vkey, &mut alloc::vec![0; pae_len(self.payload_type, self.payload)])
     }
@@ -125,8 +150,27 @@ impl OwnedAttestation {
     /// Reads DSSE's JSON envelope and verifies it: of its signatures the first that is the key's is kept,
     /// and [`AttestationError::Signature`] means there is none.
     ///
+    /// Errors: [`AttestationError::EnvelopeTooLong`], [`AttestationError::Envelope`],
+    /// [`AttestationError::TooLong`] where it does not fit a record, [`AttestationError::Signature`].
+    ///
     /// As DSSE asks, base64 may be of the standard or of the URL-safe alphabet (the latter padded or not),
     /// fields that are not known are ignored, `keyid` is not looked at, and absent fields are empty.
+    ///
+    /// ```
+    /// use verisoo::attestation::{AttestationError, OwnedAttestation};
+    /// use verisoo::{Attestation, Ed25519, Identity};
+    ///
+    /// let signer = Identity::<Ed25519>::from_seed("example.com/builder", &[7; 32])?;
+    /// let other = Identity::<Ed25519>::from_seed("example.com/reviewer", &[8; 32])?;
+    /// let json = Attestation::sign(&signer, "text/plain", b"passed")?.to_json("any hint");
+    ///
+    /// let read = OwnedAttestation::from_json(json.as_bytes(), signer.vkey())?;
+    /// assert_eq!((&*read.payload_type, &*read.payload), ("text/plain", &b"passed"[..]));
+    /// assert_eq!(OwnedAttestation::from_json(json.as_bytes(), other.vkey()), Err(AttestationError::Signature));
+    /// assert_eq!(OwnedAttestation::from_json(b"{}", signer.vkey()), Err(AttestationError::Signature));
+    /// assert_eq!(OwnedAttestation::from_json(b"passed", signer.vkey()), Err(AttestationError::Envelope));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_json<S: Scheme>(json: &[u8], vkey: &Vkey<S>) -> Result<Self, AttestationError> {
         if json.len() > MAX_ENVELOPE {
             return Err(AttestationError::EnvelopeTooLong);

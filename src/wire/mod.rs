@@ -87,7 +87,8 @@ pub enum Message<'a> {
     Response(Response<'a>),
 }
 
-/// What a node asks of another.
+/// What a node asks of another. [`Node::encode`](crate::Node::encode) makes them of commands, and
+/// [`Node::respond`](crate::Node::respond) answers them; its example asks by hand.
 ///
 /// `limit` is the largest answer the asker takes, in bytes of its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +206,36 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// What a node answers.
+/// What a node answers, made by [`Node::respond`](crate::Node::respond). Not to be believed before it is judged:
+/// by [`Node::handle`](crate::Node::handle), or, by whoever asks without a node, like this:
+///
+/// ```
+/// use verisoo::store::MemoryStore;
+/// use verisoo::log::verify_consistency;
+/// use verisoo::wire::{Frame, MIN_MESSAGE, Message, Request, RequestId, Response};
+/// use verisoo::{Config, Identity, Instant, Node};
+///
+/// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+/// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+/// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+/// # let mut buf = [0; 4_608];
+/// // A monitor knows the log's key, and its head of last week.
+/// let (log, vkey) = (node.id(), *node.vkey());
+/// node.append(&mut store, b"last week")?;
+/// let known = node.publish(&mut store)?;
+/// node.append(&mut store, b"since then")?;
+/// node.publish(&mut store)?;
+///
+/// // It asks any node that has the log to prove that the log of today goes on from there.
+/// let request = Request::Proof { log, size: known.size, limit: MIN_MESSAGE };
+/// let bytes = node.respond(now, &mut store, RequestId::new(1), &request, &mut buf).unwrap();
+/// let Message::Response(Response::Proof(answer)) = Frame::decode(bytes)?.message else { panic!("refused") };
+/// answer.head.verify(&vkey)?;
+/// let head = answer.head.head;
+/// verify_consistency(known.size, &known.root, head.size, &head.root, answer.proof.hashes())?;
+/// assert_eq!(head.size, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Response<'a> {
@@ -325,7 +355,26 @@ impl fmt::Display for DecodeError {
 impl core::error::Error for DecodeError {}
 
 impl<'a> Frame<'a> {
-    /// Reads one frame; the whole of `bytes` must be one.
+    /// Reads one frame; the whole of `bytes` must be one. Copies nothing, and verifies nothing but the form.
+    ///
+    /// Errors: [`DecodeError::Version`], [`DecodeError::Malformed`], [`DecodeError::NotCanonical`].
+    ///
+    /// ```
+    /// use verisoo::LogId;
+    /// use verisoo::wire::{DecodeError, Frame, Message, Request, RequestId};
+    ///
+    /// let request = Request::Fork { log: LogId::from_bytes([7; 32]) };
+    /// let mut buf = [0; 64];
+    /// let frame = Frame { id: RequestId::new(1), message: Message::Request(request) };
+    /// let len = frame.encode(&mut buf).unwrap().len();
+    /// assert_eq!(Frame::decode(&buf[..len]), Ok(frame));
+    ///
+    /// // One message, one encoding: nothing behind it, nothing missing, and no other version.
+    /// assert_eq!(Frame::decode(&buf[..=len]), Err(DecodeError::NotCanonical));
+    /// assert_eq!(Frame::decode(&buf[..len - 1]), Err(DecodeError::Malformed));
+    /// buf[0] = 2;
+    /// assert_eq!(Frame::decode(&buf[..len]), Err(DecodeError::Version));
+    /// ```
     #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
@@ -334,7 +383,8 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Writes the frame to the front of `buf`; the bytes written, or `None` where they do not fit.
+    /// Writes the frame to the front of `buf`; the bytes written, or `None` where they do not fit. What it says
+    /// is not checked: a frame with a size beyond 2^62 is written, and [`decode`](Self::decode) refuses it.
     pub fn encode<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut writer = Writer::new(buf);
         writer.put(&VERSION)?;

@@ -53,7 +53,38 @@ pub(crate) fn signed_text(
     text
 }
 
-/// What a node has: the body of a status.
+/// What a node has: the body of a status. Reading it verifies nothing; the node that asked checks the signature
+/// that it came with.
+///
+/// ```
+/// use verisoo::store::MemoryStore;
+/// use verisoo::wire::{Frame, MIN_MESSAGE, Message, Nonce, Request, RequestId, Response, StatusBody, StatusRequest};
+/// use verisoo::{Config, Hash, Identity, Instant, LogId, Node};
+///
+/// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+/// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+/// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+/// # let mut buf = [0; 4_608];
+/// node.append(&mut store, b"a record")?;
+/// let head = node.publish(&mut store)?;
+///
+/// // Somebody without any logs asks for all.
+/// let asked = StatusRequest {
+///     asker: LogId::from_bytes([7; 32]),
+///     nonce: Nonce([9; 16]),
+///     digest: Hash::EMPTY_ROOT,
+///     compared: None,
+///     after: None,
+///     limit: MIN_MESSAGE,
+/// };
+/// let bytes = node.respond(now, &mut store, RequestId::new(1), &Request::Status(asked), &mut buf).unwrap();
+/// let Message::Response(Response::Status(signed)) = Frame::decode(bytes)?.message else { panic!("refused") };
+/// let status = StatusBody::decode(signed.body)?;
+/// assert_eq!((status.listed, status.more, status.own), (true, false, None));
+/// let entry = status.entries.iter().next().unwrap()?;
+/// assert_eq!((entry.log, entry.complete), (node.id(), head));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusBody<'a> {
     /// Digest over all logs the answerer follows.
@@ -118,7 +149,7 @@ impl Entry {
     }
 }
 
-/// Entries of a status, decoded one by one.
+/// Entries of a status, decoded one by one; [`StatusBody`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Entries<'a> {
@@ -147,7 +178,9 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> StatusBody<'a> {
-    /// Reads a status body; every entry must be canonical and they must be in order of log id.
+    /// Reads a status body; every entry must be canonical and they must be in order of log id, none twice.
+    ///
+    /// Errors: [`DecodeError::Malformed`], [`DecodeError::NotCanonical`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let body: Self = read::decode(bytes)?;
         let mut last = None;
@@ -164,6 +197,36 @@ impl<'a> StatusBody<'a> {
 
 /// A node's word on a push: what it has of that log now. Signed, since only a peer's own word moves
 /// another's view of it.
+///
+/// ```
+/// use verisoo::store::MemoryStore;
+/// use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, PushWord, Request, RequestId, Response};
+/// use verisoo::{Config, Identity, Instant, Node};
+///
+/// # let now = Instant::ZERO;
+/// # let node = |name, seed| {
+/// #     let identity = Identity::from_seed(name, &[seed; 32])?;
+/// #     Ok::<(Node, MemoryStore), Box<dyn std::error::Error>>((
+/// #         Node::new(identity, Config::default(), [9; 32], now),
+/// #         MemoryStore::new(),
+/// #     ))
+/// # };
+/// let ((mut anna, mut annas), (mut bob, mut bobs)) = (node("anna.example", 1)?, node("bob.example", 2)?);
+/// bob.follow(&mut bobs, anna.vkey())?;
+/// let log = anna.id();
+/// anna.append(&mut annas, b"a record")?;
+/// anna.publish(&mut annas)?;
+/// let head = anna.checkpoint(&mut annas, &log)?.unwrap();
+///
+/// // A push, made by hand: the head, and all the records that lead to it.
+/// let batch = Batch { log, start: 0, head, proof: Proof::default(), records: b"\x08\x00a record" };
+/// let push = Request::Push(Push { from: log, nonce: Nonce([7; 16]), batch });
+/// let mut buf = [0; 4_608];
+/// let bytes = bob.respond(now, &mut bobs, RequestId::new(1), &push, &mut buf).unwrap();
+/// let Message::Response(Response::Pushed(signed)) = Frame::decode(bytes)?.message else { panic!("refused") };
+/// assert_eq!(PushWord::decode(signed.body)?, PushWord { log, complete: head.head, have: 1 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PushWord {
     /// The log.
@@ -176,7 +239,9 @@ pub struct PushWord {
 }
 
 impl PushWord {
-    /// Reads a push word.
+    /// Reads a push word. That it was signed is not checked here.
+    ///
+    /// Errors: [`DecodeError::Malformed`], [`DecodeError::NotCanonical`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         read::decode(bytes)
     }

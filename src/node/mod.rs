@@ -21,6 +21,7 @@ mod replica;
 mod request;
 mod round;
 mod serve;
+mod sparse;
 mod sync;
 mod view;
 
@@ -443,7 +444,7 @@ impl<T: Tables> Node<T> {
     /// or `H(00 ‖ id ‖ "forked")`; node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf.
     pub fn root(&mut self) -> Hash {
         let replicas = &self.replicas;
-        *self.cache.root.get_or_insert_with(|| replicas.sparse_root(Replica::root_leaf))
+        *self.cache.root.get_or_insert_with(|| replicas.root())
     }
 
     /// The digest over all that a status says of every log.

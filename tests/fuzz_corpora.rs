@@ -87,6 +87,9 @@ fn nothing_is_found_in_inputs_drawn_at_random() {
 
 #[cfg(feature = "sim")]
 fn write_seeds(name: &str) {
+    // Simulated once for all targets.
+    static SEEDS: std::sync::OnceLock<Vec<(&str, Vec<u8>)>> = std::sync::OnceLock::new();
+
     let folder = corpus(name);
     std::fs::create_dir_all(&folder).unwrap();
     for file in std::fs::read_dir(&folder).unwrap().flatten() {
@@ -94,7 +97,6 @@ fn write_seeds(name: &str) {
             std::fs::remove_file(file.path()).unwrap();
         }
     }
-    static SEEDS: std::sync::OnceLock<Vec<(&str, Vec<u8>)>> = std::sync::OnceLock::new();
     let seeds = SEEDS.get_or_init(targets::seeds).iter().filter(|(target, _)| *target == name);
     for (number, (_, seed)) in seeds.enumerate() {
         std::fs::write(folder.join(format!("seed-{number:03}")), seed).unwrap();

@@ -93,6 +93,17 @@ fn three_honest_nodes_and_one_writer() {
 }
 
 #[test]
+fn time_passes_and_nodes_crash() {
+    check("crashes", Federation::new(Kind::Writer).begun().appends(2).ticks(1).crashes(1), Some(5));
+    check("crashes and a forker", Federation::new(Kind::Forker).begun().ticks(1).crashes(1), Some(5));
+    check(
+        "crashes and a liar",
+        Federation::new(Kind::Liar).begun().appends(2).ticks(1).crashes(1).lies(&LIES[..2]),
+        Some(4),
+    );
+}
+
+#[test]
 fn a_relay_that_lies() {
     check("liar", Federation::new(Kind::Liar).begun().appends(1).lies(&LIES[..2]), Some(7));
     if is_large() {

@@ -20,6 +20,8 @@ mod proofs;
 mod seeds;
 mod signing;
 mod sim;
+#[cfg(feature = "sim")]
+mod simulated;
 mod store;
 mod verifier;
 mod world;
@@ -33,6 +35,7 @@ pub use node_ops::node_ops;
 pub use notes::notes;
 pub use pair::pair;
 pub use proofs::proofs;
+#[cfg(feature = "sim")]
 pub use seeds::seeds;
 pub use store::store;
 

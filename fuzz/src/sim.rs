@@ -14,6 +14,7 @@ pub use {
 
 #[cfg(not(feature = "sim"))]
 #[path = "../../src/sim/disk.rs"]
+#[allow(clippy::option_option, reason = "it is no lint where it is the library's")]
 mod disk;
 #[cfg(not(feature = "sim"))]
 #[path = "../../src/sim/hash.rs"]

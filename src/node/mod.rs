@@ -21,6 +21,7 @@ mod replica;
 mod request;
 mod round;
 mod serve;
+mod sparse;
 mod sync;
 mod view;
 
@@ -566,7 +567,7 @@ impl<T: Tables> Node<T> {
     /// ```
     pub fn root(&mut self) -> Hash {
         let replicas = &self.replicas;
-        *self.cache.root.get_or_insert_with(|| replicas.sparse_root(Replica::root_leaf))
+        *self.cache.root.get_or_insert_with(|| replicas.root())
     }
 
     /// The digest over all that a status says of every log.

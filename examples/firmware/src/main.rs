@@ -9,6 +9,7 @@
 
 mod board;
 #[allow(dead_code, reason = "the other half is the gateway's")]
+#[path = "../../gateway/link.rs"]
 mod link;
 mod memory;
 

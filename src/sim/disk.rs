@@ -33,14 +33,78 @@ pub enum DiskFault {
 
 /// A store that a simulation can crash and look into. Users run their own stores in a simulation by
 /// implementing this for them; only [`Disk::contents`] is needed, and what is not overridden does nothing.
+///
+/// Here, a store that writes a snapshot of everything when it is synced, and what becomes of one that says so and
+/// does not:
+///
+/// ```
+/// use verisoo::sim::{Disk, Invariant, Plan, Profile, SimScheme, Simulation};
+/// use verisoo::store::{MemoryStore, Store, StoreError, StoredLog};
+/// # use verisoo::store::{Commit, Origin, RecordsRead};
+/// # use verisoo::{Hash, LogId, Name, log::Position};
+///
+/// struct Snapshots {
+///     live: MemoryStore,
+///     written: MemoryStore,
+///     is_honest: bool,
+/// }
+///
+/// impl Store for Snapshots {
+///     fn sync(&mut self) -> Result<(), StoreError> {
+///         if self.is_honest {
+///             self.written = self.live.clone();
+///         }
+///         Ok(())
+///     }
+///     // … the others pass the call on to `live`.
+/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> { self.live.next_log(after) }
+/// #     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> { self.live.log(log) }
+/// #     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
+/// #         self.live.create(log, name, key, origin)
+/// #     }
+/// #     fn set_origin(&mut self, log: &LogId, to: Origin) -> Result<(), StoreError> { self.live.set_origin(log, to) }
+/// #     fn remove(&mut self, log: &LogId) -> Result<(), StoreError> { self.live.remove(log) }
+/// #     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> { self.live.commit(log, commit) }
+/// #     fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> { self.live.truncate(log, size) }
+/// #     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
+/// #         self.live.records(log, start, end, buf)
+/// #     }
+/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> { self.live.hash(log, position) }
+/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> { self.live.proof(log, buf) }
+/// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> { self.live.put_fork(log, proof) }
+/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> { self.live.fork(log, buf) }
+/// }
+///
+/// impl Disk for Snapshots {
+///     fn crash(&mut self, _salt: u64) {
+///         self.live = self.written.clone();
+///     }
+///     fn durable(&mut self, log: &LogId) -> Option<Option<StoredLog>> {
+///         self.written.log(log).ok()
+///     }
+///     fn contents(&mut self) -> &mut dyn Store {
+///         &mut self.live
+///     }
+/// }
+///
+/// let broken = |is_honest| {
+///     let disk = |_, _: &Plan| Snapshots { live: MemoryStore::new(), written: MemoryStore::new(), is_honest };
+///     let plan = Plan::expand(7, Profile::Disk, None);
+///     let report = Simulation::<SimScheme, _>::with(plan, disk).run();
+///     report.violation.map(|violation| violation.invariant)
+/// };
+/// assert_eq!(broken(true), None);
+/// assert_eq!(broken(false), Some(Invariant::Durability));
+/// ```
 pub trait Disk: Store {
     /// Power is lost. What was not synced may be gone, in any way the device can lose it, `salt` deciding.
-    /// Afterwards the store is as a restarted process finds it.
+    /// Afterwards the store is as a restarted process finds it. The same `salt` is to give the same loss: a plan
+    /// replays to the byte.
     fn crash(&mut self, salt: u64) {
         let _ = salt;
     }
 
-    /// The device begins to fail in this way, or with `None` is well again.
+    /// The device begins to fail in this way, or with `None` is well again. `salt` decides which calls fail.
     fn fail(&mut self, fault: Option<DiskFault>, salt: u64) {
         let _ = (fault, salt);
     }

@@ -20,7 +20,18 @@ const LONG: u64 = 600 * INTERVAL;
 const CALM_AT: u64 = 12 * INTERVAL;
 
 impl Plan {
-    /// The plan that a seed stands for under a profile. With `nodes`, so many honest nodes.
+    /// The plan that a seed stands for under a profile: the same on every machine. With `nodes`, so many honest
+    /// nodes (1 to 1,000); otherwise two to eight, as the seed says.
+    ///
+    /// ```
+    /// use verisoo::sim::{Plan, Profile};
+    ///
+    /// let plan = Plan::expand(7, Profile::Byzantine, Some(5));
+    /// assert_eq!(plan.honest(), 5);
+    /// assert!(plan.nodes.iter().any(|node| node.is_adversary));
+    /// assert_eq!(plan, Plan::expand(7, Profile::Byzantine, Some(5)));
+    /// assert_ne!(plan, Plan::expand(8, Profile::Byzantine, Some(5)));
+    /// ```
     pub fn expand(seed: u64, profile: Profile, nodes: Option<u32>) -> Self {
         let mut rng = Rng::new(draw(&[seed, profile as u64]));
         let (least, most) = match profile {

@@ -153,7 +153,7 @@ pub enum Happening<'a> {
 /// Who watches: is told the time and what happens.
 pub type Observer = Box<dyn FnMut(u64, &Happening<'_>)>;
 
-/// A plan being carried out.
+/// A plan being carried out: by nodes with the signature scheme `S`, on disks of the type `D`.
 pub struct Simulation<S: Scheme = SimScheme, D: Disk = SimDisk> {
     plan: Plan,
     now: u64,
@@ -229,7 +229,12 @@ impl Simulation {
 }
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
-    /// The same with another signature scheme, or on other disks: `disk` makes one for each honest node.
+    /// The same with another signature scheme, or on other disks: `disk` makes one for each honest node, given its
+    /// number. For an example, see [`Disk`].
+    ///
+    /// # Panics
+    ///
+    /// Here or later, where the plan does not keep to what [`Plan::from_json`] asks.
     pub fn with(plan: Plan, mut disk: impl FnMut(u32, &Plan) -> D) -> Self {
         let honest = usize::try_from(plan.honest()).unwrap_or(0);
         let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
@@ -282,7 +287,25 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         simulation
     }
 
-    /// Who is to be told of everything that happens.
+    /// Who is to be told of everything that happens, with the time in microseconds, from now on; takes the place
+    /// of whoever was told before. What is told changes nothing: the trace is the same.
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use verisoo::Notice;
+    /// use verisoo::sim::{Happening, Plan, Profile, Simulation};
+    ///
+    /// let published = Rc::new(Cell::new(0));
+    /// let counter = Rc::clone(&published);
+    /// let mut simulation = Simulation::new(Plan::expand(7, Profile::Lite, None));
+    /// simulation.observe(Box::new(move |_at, happening| {
+    ///     if let Happening::Notice { notice: Notice::Published { .. }, .. } = happening {
+    ///         counter.set(counter.get() + 1);
+    ///     }
+    /// }));
+    /// simulation.run();
+    /// assert!(published.get() > 0);
+    /// ```
     pub fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
     }
@@ -376,7 +399,17 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         self.report()
     }
 
-    /// Lets the next event happen; `false` at the end.
+    /// Lets the next event happen; `false` at the end. [`Simulation::run`] then gives the report.
+    ///
+    /// ```
+    /// use verisoo::sim::{Plan, Profile, Simulation};
+    ///
+    /// let mut simulation = Simulation::new(Plan::expand(7, Profile::Lite, None));
+    /// // To the end of the first simulated minute, and then to the end.
+    /// while simulation.now() < 60_000_000 && simulation.step() {}
+    /// let report = simulation.run();
+    /// assert!(report.ended_at > 60_000_000 && report.violation.is_none());
+    /// ```
     pub fn step(&mut self) -> bool {
         if self.violation.is_some() || self.metrics.ended_at.is_some() {
             return false;

@@ -24,14 +24,18 @@ pub enum Profile {
     Perf,
 }
 
-/// Everything that happens in one simulation.
+/// Everything that happens in one simulation. All times, here and in what it is made of, are microseconds of
+/// simulated time; nodes are counted from 0, in the order of [`Plan::nodes`].
+///
+/// A plan is made by [`Plan::expand`], changed at will, and kept as JSON. One that was changed by hand has to keep
+/// to what [`Plan::from_json`] asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Decides the fates of packets, the keys, the records' bytes and whatever else is drawn on the way.
     pub seed: u64,
     /// What it was expanded as.
     pub profile: Profile,
-    /// Time between gossip rounds of every node.
+    /// Time between gossip rounds of every node; above zero.
     pub interval: u64,
     /// Honest nodes first, then adversaries.
     pub nodes: Vec<NodePlan>,
@@ -58,7 +62,7 @@ pub struct NodePlan {
     pub fanout: u32,
     /// Fetches outstanding of one log.
     pub window: u32,
-    /// What its clock shows when the simulation begins.
+    /// What its clock shows when the simulation begins, in microseconds.
     pub clock_offset: u64,
     /// How much faster its clock runs, in parts per million.
     pub drift_ppm: i64,
@@ -86,7 +90,7 @@ pub struct Link {
 /// How the network treats packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weather {
-    /// The least time that a packet takes.
+    /// The least time that a packet takes, in microseconds.
     pub delay: u64,
     /// Up to so much more, which is what reorders packets.
     pub jitter: u64,
@@ -108,13 +112,13 @@ pub struct Entry {
     /// Its number in the plan as it was expanded: what is drawn for it depends on this alone, so that
     /// leaving others out changes nothing here.
     pub id: u32,
-    /// When.
+    /// When, in microseconds of simulated time.
     pub at: u64,
     /// What.
     pub act: Act,
 }
 
-/// What can happen.
+/// What can happen. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Act {
@@ -163,7 +167,7 @@ pub enum Act {
     Clock {
         /// Whose.
         node: u32,
-        /// By how much.
+        /// By how much, in microseconds; below zero, back.
         by: i64,
     },
     /// A node's disk begins to fail.
@@ -329,7 +333,25 @@ impl Plan {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Reads a plan; `None` where the text is not one, or where it names nodes that there are not.
+    /// Reads a plan; `None` where the text is not one, or where the plan cannot be carried out: it names nodes that
+    /// there are not, or has an adversary do what only honest nodes do (or the reverse), links a node with itself,
+    /// has no honest node or not all of them first, or an interval of 0.
+    ///
+    /// ```
+    /// use verisoo::sim::{Act, Plan, Profile, Simulation};
+    ///
+    /// // A plan is text that can be kept, and read again.
+    /// let plan = Plan::expand(7, Profile::Lite, None);
+    /// let mut kept = Plan::from_json(&plan.to_json()).unwrap();
+    /// assert_eq!(kept, plan);
+    ///
+    /// // It can be changed: here to what goes wrong when nothing goes wrong but the network.
+    /// kept.entries.retain(|entry| matches!(entry.act, Act::Append { .. }));
+    /// kept.weather.loss = 200;
+    /// assert_eq!(Simulation::new(kept).run().violation, None);
+    ///
+    /// assert_eq!(Plan::from_json(&plan.to_json().replace("\"interval\": 10000000", "\"interval\": 0")), None);
+    /// ```
     pub fn from_json(text: &str) -> Option<Self> {
         let plan: Self = serde_json::from_str(text).ok()?;
         plan.is_sound().then_some(plan)
@@ -366,7 +388,18 @@ impl Plan {
         self.nodes.iter().filter(|node| !node.is_adversary).count() as u64
     }
 
-    /// The same plan without some of its entries.
+    /// The same plan without the entries that have one of these [ids](Entry::id). What is drawn for those that stay
+    /// stays the same.
+    ///
+    /// ```
+    /// use verisoo::sim::{Act, Plan, Profile};
+    ///
+    /// let plan = Plan::expand(7, Profile::Swarm, None);
+    /// let crashes = plan.entries.iter().filter(|entry| matches!(entry.act, Act::Crash { .. }));
+    /// let ids: Vec<u32> = crashes.map(|entry| entry.id).collect();
+    /// let calmer = plan.without(&ids);
+    /// assert_eq!(calmer.entries.len(), plan.entries.len() - ids.len());
+    /// ```
     #[must_use]
     pub fn without(&self, ids: &[u32]) -> Self {
         let entries = self.entries.iter().filter(|entry| !ids.contains(&entry.id)).cloned().collect();

@@ -8,7 +8,24 @@ use super::{Invariant, Plan, Simulation};
 /// down to single ones. The plan itself where nothing breaks.
 ///
 /// What packets meet with does not depend on the entries, so that leaving some out does not reshuffle
-/// the rest.
+/// the rest. Runs the plan once for each try, on [`SimDisk`](super::SimDisk)s and with
+/// [`SimScheme`](super::SimScheme): what breaks only on a [`Disk`](super::Disk) of one's own does not break here.
+///
+/// ```
+/// use verisoo::sim::{Act, Entry, Invariant, Plan, Profile, Restart, Simulation, shrink};
+///
+/// // A plan that nobody can meet: a node is down when the faults end, and no time is allowed for it to come back.
+/// let mut plan = Plan::expand(7, Profile::Lite, None);
+/// let act = Act::Crash { node: 0, down: 2 * plan.interval, restart: Restart::Resume };
+/// plan.entries.push(Entry { id: 1_000, at: plan.calm_at - 1, act });
+/// plan.patience = 0;
+///
+/// // Of all that happens, that crash is what breaks it.
+/// let small = shrink(plan);
+/// assert_eq!(small.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [1_000]);
+/// let report = Simulation::new(small).run();
+/// assert_eq!(report.violation.map(|violation| violation.invariant), Some(Invariant::Liveness));
+/// ```
 pub fn shrink(plan: Plan) -> Plan {
     shrink_by(plan, |plan| Simulation::new(plan.clone()).run().violation.map(|violation| violation.invariant))
 }

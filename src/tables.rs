@@ -135,6 +135,7 @@ impl<S: Scheme> Tables for Heap<S> {
 /// - `HASHES`: hashes one batch may add. With 2 × n + 62, batches of n records are taken (and larger ones
 ///   refused); more than `max_message` / 64 records are never in one. A record of the node's own may have
 ///   at most 32 × `HASHES` − 2 bytes.
+/// - `S`: the signature scheme.
 ///
 /// ```
 /// use verisoo::store::FixedStore;

@@ -57,7 +57,7 @@ impl Head {
     }
 }
 
-/// A 64-byte signature, of Ed25519 or of whatever [`Scheme`](crate::Scheme) is used. Only bytes: whether it
+/// A 64-byte signature, of Ed25519 or of whatever [`Scheme`] is used. Only bytes: whether it
 /// is anybody's is asked of a [`Vkey`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; 64]);

@@ -156,8 +156,8 @@ impl<'a> TlogProof<'a> {
     /// Reads a proof, copying nothing. Anything that departs from the one way of writing it is refused.
     ///
     /// Errors: any [`TlogProofError`] but [`Inclusion`](TlogProofError::Inclusion); of its checkpoint, those of
-    /// [`Checkpoint::parse`]. Whether there are as many hashes as index and size ask for is seen by
-    /// [`verify`](Self::verify).
+    /// [`Checkpoint::parse`] ([`NoteError::Encoding`] also where it is the proof's part that is not UTF-8). Whether
+    /// there are as many hashes as index and size ask for is seen by [`verify`](Self::verify).
     pub fn parse(text: &'a [u8]) -> Result<Self, TlogProofError> {
         if text.len() > MAX_TLOG_PROOF {
             return Err(TlogProofError::TooLong);

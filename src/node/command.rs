@@ -72,7 +72,8 @@ pub enum Command {
         request: RequestId,
         /// The log.
         log: LogId,
-        /// Index of the first record, at most the head's size; at the head's size it is the offer of a head, without records.
+        /// Index of the first record, at most the head's size; at the head's size it is the offer of a head,
+        /// without records.
         start: u64,
     },
     /// Push the fork proof of a log.

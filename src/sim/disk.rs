@@ -57,22 +57,32 @@ pub enum DiskFault {
 ///         Ok(())
 ///     }
 ///     // … the others pass the call on to `live`.
-/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> { self.live.next_log(after) }
+/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
+/// #         self.live.next_log(after)
+/// #     }
 /// #     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> { self.live.log(log) }
 /// #     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
 /// #         self.live.create(log, name, key, origin)
 /// #     }
 /// #     fn set_origin(&mut self, log: &LogId, to: Origin) -> Result<(), StoreError> { self.live.set_origin(log, to) }
 /// #     fn remove(&mut self, log: &LogId) -> Result<(), StoreError> { self.live.remove(log) }
-/// #     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> { self.live.commit(log, commit) }
+/// #     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
+/// #         self.live.commit(log, commit)
+/// #     }
 /// #     fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> { self.live.truncate(log, size) }
 /// #     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
 /// #         self.live.records(log, start, end, buf)
 /// #     }
-/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> { self.live.hash(log, position) }
-/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> { self.live.proof(log, buf) }
+/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
+/// #         self.live.hash(log, position)
+/// #     }
+/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
+/// #         self.live.proof(log, buf)
+/// #     }
 /// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> { self.live.put_fork(log, proof) }
-/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> { self.live.fork(log, buf) }
+/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
+/// #         self.live.fork(log, buf)
+/// #     }
 /// }
 ///
 /// impl Disk for Snapshots {

@@ -205,7 +205,9 @@ impl core::error::Error for StoreError {}
 ///         if self.is_flushed { Ok(()) } else { Err(StoreError::NotReady) }
 ///     }
 ///     // … the others pass the call on.
-/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> { self.inner.next_log(after) }
+/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
+/// #         self.inner.next_log(after)
+/// #     }
 /// #     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> { self.inner.log(log) }
 /// #     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
 /// #         self.inner.create(log, name, key, origin)
@@ -216,10 +218,18 @@ impl core::error::Error for StoreError {}
 /// #     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
 /// #         self.inner.records(log, start, end, buf)
 /// #     }
-/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> { self.inner.hash(log, position) }
-/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> { self.inner.proof(log, buf) }
-/// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> { self.inner.put_fork(log, proof) }
-/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> { self.inner.fork(log, buf) }
+/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
+/// #         self.inner.hash(log, position)
+/// #     }
+/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
+/// #         self.inner.proof(log, buf)
+/// #     }
+/// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
+/// #         self.inner.put_fork(log, proof)
+/// #     }
+/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
+/// #         self.inner.fork(log, buf)
+/// #     }
 /// }
 ///
 /// let mut store = Slow { inner: MemoryStore::new(), is_flushed: true };

@@ -26,7 +26,44 @@ impl<T: Tables> Node<T> {
     /// answers use no more of it than [`Config::max_message`](crate::Config) and the asker's limit allow.
     ///
     /// Whoever asks is answered. A driver bounds how often: a status costs a signature, a push may cost
-    /// the check of one.
+    /// the check of one. What cannot be answered, and what a store fails at, is a
+    /// [`Refusal`](crate::wire::Refusal).
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::wire::{Frame, MIN_MESSAGE, Message, Refusal, Request, RequestId, Response};
+    /// use verisoo::{Config, Identity, Instant, LogId, Node, Records};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// node.append(&mut store, b"a record")?;
+    /// node.publish(&mut store)?;
+    /// let log = node.id();
+    ///
+    /// // A server takes the bytes of a request, and sends back those of the answer.
+    /// let mut serve = |bytes: &[u8]| {
+    ///     let Ok(Frame { id, message: Message::Request(request) }) = Frame::decode(bytes) else { return None };
+    ///     let mut buf = vec![0; 131_072];
+    ///     node.respond(now, &mut store, id, &request, &mut buf).map(<[u8]>::to_vec)
+    /// };
+    ///
+    /// // Anybody can ask: here for records of its log, and for some of a log that it does not follow.
+    /// let mut ask = |log| {
+    ///     let request = Request::Records { log, start: 0, count: 100, limit: MIN_MESSAGE };
+    ///     let mut buf = [0; 64];
+    ///     serve(Frame { id: RequestId::new(7), message: Message::Request(request) }.encode(&mut buf)?)
+    /// };
+    /// let answer = ask(log).unwrap();
+    /// let Message::Response(Response::Records(batch)) = Frame::decode(&answer)?.message else { panic!() };
+    /// assert_eq!(Records::new(batch.records).iter().next(), Some(Ok(&b"a record"[..])));
+    /// assert_eq!(batch.head.head.size, 1);
+    ///
+    /// let answer = ask(LogId::from_bytes([0; 32])).unwrap();
+    /// let refused = Message::Response(Response::Refused(Refusal::Unknown));
+    /// assert_eq!(Frame::decode(&answer)?, Frame { id: RequestId::new(7), message: refused });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn respond<'b>(
         &mut self,
@@ -316,7 +353,9 @@ impl<T: Tables> Node<T> {
         let accepted = self.accept(store, slot, batch, None);
         let accepted = accepted.map_err(|error| self.refusal(error))?;
         self.save_stop_soon(store);
-        self.cache.idle_until = None;
+        if accepted != Accepted::Known {
+            self.cache.idle_until = None;
+        }
         if let Some(replica) = self.replicas.get(slot) {
             let is_news = (replica.unproven, replica.seen) != before && replica.seen > replica.have;
             if is_news {

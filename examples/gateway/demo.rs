@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use verisoo::log::{Frontier, leaf_hash};
@@ -19,12 +18,11 @@ use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Request, RequestI
 use verisoo::{Head, LogId, Name, SignedHead, Vkey};
 
 use crate::DemoArgs;
-use crate::driver::link::Peer;
-use crate::driver::{Limits, listen};
+use crate::device;
 use crate::emulator::{self, Emulator};
-use crate::line::{self, FromDevice, Line};
-use crate::link::{Boot, Report, Vital};
-use crate::servers::{Planned, Server, describe};
+use crate::line::{FromDevice, Line};
+use crate::link::{Report, Vital};
+use crate::servers::{Planned, Server};
 
 /// Records of the device that the archive must have verified.
 const WANTED: u64 = 20;
@@ -74,11 +72,13 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     }
 
     eprintln!("starting the device in QEMU");
+    let started = Instant::now();
     let (_emulator, stream) = Emulator::start(&firmware)?;
     let (events, from_device) = mpsc::channel(256);
     let noise = args.noise.then_some(0x5eed);
-    let line = Line::open(stream.try_clone()?, stream, noise, events);
-    let url = serve_line(&line, stopped).await?;
+    let line = Line::new(noise);
+    line.connect(stream.try_clone()?, stream, events);
+    let url = device::serve_line(&line, stopped).await?;
     let (tell, mut device) = watch::channel(Device::default());
     let attached = attach(Arc::clone(&line), gateway.clone(), url.clone(), reading_ms, from_device, tell);
     tokio::spawn(async move {
@@ -169,14 +169,14 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         ram_static_bytes: footprint.ram_static,
         stack_peak_bytes: vital.stack_peak,
     };
-    print_table(&summary, &vital, proven_after);
+    print_table(&summary, &vital, started.elapsed(), proven_after);
     if args.json {
         println!("{}", serde_json::to_string(&summary)?);
     }
     Ok(())
 }
 
-fn print_table(summary: &Summary, vital: &Vital, proven_after: Duration) {
+fn print_table(summary: &Summary, vital: &Vital, ran: Duration, proven_after: Duration) {
     let seconds = vital.uptime_ms / 1_000;
     println!("records of the device, two hops away     {:>9}", summary.records);
     println!("  verified there                         {:>9}", summary.verified);
@@ -184,18 +184,11 @@ fn print_table(summary: &Summary, vital: &Vital, proven_after: Duration) {
     println!("readings put off for want of room        {:>9}", vital.put_off);
     println!("frames the device dropped as damaged     {:>9}", vital.bad_frames);
     println!("the device has run for                   {seconds:>9} s");
+    println!("  by the clock of this machine           {:>9} s", ran.as_secs());
     println!("fork proven on the device after          {:>9.1} s", proven_after.as_secs_f64());
     println!("flash                                    {:>9} bytes", summary.flash_bytes);
     println!("static RAM                               {:>9} bytes", summary.ram_static_bytes);
     println!("stack, at its peak                       {:>9} bytes of {}", vital.stack_peak, vital.stack_room);
-}
-
-/// Gives the device a URL.
-async fn serve_line(line: &Arc<Line>, stop: watch::Receiver<bool>) -> anyhow::Result<Url> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
-    tokio::spawn(listen::listen(listener, line::router(Arc::clone(line)), Limits::default(), stop));
-    Ok(url)
 }
 
 /// The gateway's side of the line: tells the device how to start, answers what it asks, and keeps what it
@@ -211,32 +204,17 @@ async fn attach(
     while let Some(event) = from_device.recv().await {
         match event {
             FromDevice::Request(frame) => {
-                let answer = gateway.handle.call(move |engine| match Frame::decode(&frame) {
-                    Ok(Frame { id, message: Message::Request(request) }) => {
-                        engine.respond(id, &request).map(<[u8]>::to_vec).ok()
-                    }
-                    _ => None,
-                });
-                if let Some(answer) = answer.await.map_err(describe)? {
+                if let Some(answer) = device::answer(&gateway.handle, frame).await? {
                     line.answer(&answer);
                 }
             }
             FromDevice::Report(bytes) => match Report::decode(&bytes) {
                 Some(Report::Hello { name, key }) => {
                     let vkey = Vkey::new(Name::new(name)?, key)?;
-                    add_device(&gateway, vkey, url.clone()).await?;
+                    // Whoever is on the cable is the device: a demo needs no more.
+                    device::add_device(&gateway.handle, vkey, url.clone()).await?;
                     tell.send_modify(|device| device.vkey = Some(vkey));
-                    let mut entropy = [0; 32];
-                    getrandom::fill(&mut entropy).context("the system gives no random numbers")?;
-                    let peer = gateway.identity.vkey();
-                    line.boot(&Boot {
-                        entropy,
-                        recover: false,
-                        reading_ms,
-                        interval_ms: 1_000,
-                        peer_name: peer.name().as_str(),
-                        peer_key: *peer.key(),
-                    });
+                    device::boot(&line, gateway.identity.vkey(), false, reading_ms, 1_000)?;
                 }
                 Some(Report::Vital(vital)) => tell.send_modify(|device| device.vital = vital),
                 Some(Report::Log { log, size, is_forked }) => tell.send_modify(|device| {
@@ -248,16 +226,6 @@ async fn attach(
         }
     }
     Ok(())
-}
-
-/// Whoever is on the cable is the device: a demo needs no more. A product pins its key beforehand.
-async fn add_device(gateway: &Server, vkey: Vkey, url: Url) -> anyhow::Result<()> {
-    let added = gateway.handle.call(move |engine| {
-        let peer = engine.node.add_peer(&mut *engine.store, vkey)?;
-        engine.peers.entry(peer).or_insert_with(|| Peer { name: vkey.name().to_string(), url, last_error: None });
-        Ok::<_, verisoo::Error>(())
-    });
-    Ok(added.await.map_err(describe)??)
 }
 
 /// Another history of the notary's log, one record shorter than the true one: a push of its head.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,15 +37,16 @@ pub enum FromDevice {
     Closed,
 }
 
-/// The sending half, and who waits for which answer.
-pub struct Line {
-    out: Mutex<Out>,
-    waiting: Mutex<Waiting>,
-}
+/// Frames that may wait for the cable. What is beyond is lost, as it could be on a noisy line.
+const QUEUE: usize = 16;
 
-struct Out {
-    write: Box<dyn Write + Send>,
-    noise: Option<Noise>,
+/// The line, whether there is a cable at the moment or not, and who waits for which answer.
+pub struct Line {
+    /// What is sent goes to a thread, since a cable may take as long as it likes. `None` without a cable.
+    out: Mutex<Option<SyncSender<Vec<u8>>>>,
+    waiting: Mutex<Waiting>,
+    /// With a seed for it, there is noise both ways.
+    noise: Option<u64>,
 }
 
 #[derive(Default)]
@@ -54,16 +56,30 @@ struct Waiting {
 }
 
 impl Line {
-    /// Reads from the line in a thread of its own until it ends. With a seed for it, there is noise both ways.
-    pub fn open(
+    pub fn new(noise: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { out: Mutex::new(None), waiting: Mutex::default(), noise })
+    }
+
+    /// Reads and writes in threads until the cable ends, which is the last event; then there may be another.
+    pub fn connect(
+        self: &Arc<Self>,
         mut read: impl Read + Send + 'static,
-        write: impl Write + Send + 'static,
-        noise: Option<u64>,
+        mut write: impl Write + Send + 'static,
         events: mpsc::Sender<FromDevice>,
-    ) -> Arc<Self> {
-        let out = Out { write: Box::new(write), noise: noise.map(Noise::new) };
-        let line = Arc::new(Self { out: Mutex::new(out), waiting: Mutex::default() });
-        let (reader, mut noise) = (Arc::clone(&line), noise.map(|seed| Noise::new(!seed)));
+    ) {
+        let (out, frames) = sync_channel(QUEUE);
+        *locked(&self.out) = Some(out);
+        let mut noise = self.noise.map(Noise::new);
+        std::thread::spawn(move || {
+            for frame in frames {
+                let frame = noise.as_mut().map_or(frame.clone(), |noise| noise.disturb(&frame));
+                if write.write_all(&frame).and_then(|()| write.flush()).is_err() {
+                    // The reader sees the end as well.
+                    return;
+                }
+            }
+        });
+        let (line, mut noise) = (Arc::clone(self), self.noise.map(|seed| Noise::new(!seed)));
         std::thread::spawn(move || {
             let mut receiver = Receiver::<{ MAX_PAYLOAD + OVERHEAD }>::new();
             let mut buf = [0; 512];
@@ -76,13 +92,15 @@ impl Line {
                     if receiver.push(byte)
                         && let Some((channel, payload, _)) = receiver.frame()
                     {
-                        reader.received(channel, payload, &events);
+                        line.received(channel, payload, &events);
                     }
                 }
             }
+            // Nobody needs to wait for what cannot come.
+            *locked(&line.out) = None;
+            locked(&line.waiting).answers.clear();
             let _ = events.blocking_send(FromDevice::Closed);
         });
-        line
     }
 
     fn received(&self, channel: Channel, payload: &[u8], events: &mpsc::Sender<FromDevice>) {
@@ -133,20 +151,18 @@ impl Line {
             waiting.answers.insert(id, answer);
             id
         };
-        self.send(Channel::Protocol, &encode(RequestId::new(ours), message)?);
+        if !self.send(Channel::Protocol, &encode(RequestId::new(ours), message)?) {
+            return None;
+        }
         let bytes = timeout(PATIENCE, answered).await.ok()?.ok()?;
         encode(theirs, Frame::decode(&bytes).ok()?.message)
     }
 
-    fn send(&self, channel: Channel, payload: &[u8]) {
-        let mut line = Vec::with_capacity(payload.len() + 64);
-        link::send(channel, payload, |bytes| line.extend_from_slice(bytes));
-        let mut out = locked(&self.out);
-        if let Some(noise) = &mut out.noise {
-            line = noise.disturb(&line);
-        }
-        // Where the line has ended, its reader says so.
-        let _ = out.write.write_all(&line).and_then(|()| out.write.flush());
+    /// Whether there is a cable to send it on.
+    fn send(&self, channel: Channel, payload: &[u8]) -> bool {
+        let mut frame = Vec::with_capacity(payload.len() + 64);
+        link::send(channel, payload, |bytes| frame.extend_from_slice(bytes));
+        locked(&self.out).as_ref().is_some_and(|out| !matches!(out.try_send(frame), Err(TrySendError::Disconnected(_))))
     }
 }
 

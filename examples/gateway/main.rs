@@ -2,26 +2,34 @@
 //!
 //! ```text
 //! cargo run --release --example gateway -- demo [--json] [--seconds N] [--noise]
+//! cargo run --release --example gateway -- run --line /dev/ttyUSB0 --device VKEY --key FILE --peer URL=VKEY
 //! ```
 //!
-//! The demo builds the firmware in `examples/firmware`, starts it in QEMU, and shows that the device is a
+//! `run` serves a device on a real line, see `docs/device.md`. The demo builds the firmware in `examples/firmware`, starts it in QEMU, and shows that the device is a
 //! full member: its records reach a server two hops away and are verified there, it follows the servers'
 //! logs, and when one of them signs two histories it is the device that proves it.
 //!
 //! - `line`: the serial line; the device gets a URL, behind which it is a peer like any other
+//! - `device`: what a gateway does for it; `run`: all its life, `port`: on a tty or over TCP
 //! - `servers`: the gateway itself and the other servers, which are the driver of `examples/tokio`
-//! - `emulator`: the firmware in QEMU; with a real board, open its tty instead
+//! - `emulator`: the firmware in QEMU
 //! - `demo`: the story
 
 mod demo;
+mod device;
 #[allow(dead_code, reason = "all of the driver, of which this needs a part")]
 #[path = "../tokio/driver/mod.rs"]
 mod driver;
 mod emulator;
+#[allow(dead_code, reason = "keys are made by the other example")]
+#[path = "../tokio/cli/keys.rs"]
+mod keys;
 mod line;
 #[allow(dead_code, reason = "the line's other end needs the rest")]
 mod link;
 mod noise;
+mod port;
+mod run;
 mod servers;
 
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +46,8 @@ enum Command {
     /// A device in QEMU, its gateway, and servers beyond: they converge, one of them forks, and the device
     /// proves it.
     Demo(DemoArgs),
+    /// Be the gateway of a device on a real line, for good: a line that ends is opened again.
+    Run(run::RunArgs),
 }
 
 #[derive(Args, Clone)]
@@ -60,6 +70,14 @@ struct DemoArgs {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Demo(args) = Cli::parse().command;
-    tokio::runtime::Runtime::new()?.block_on(demo::demo(args))
+    let runtime = tokio::runtime::Runtime::new()?;
+    match Cli::parse().command {
+        Command::Demo(args) => runtime.block_on(demo::demo(args)),
+        Command::Run(args) => {
+            let ended = runtime.block_on(run::run(args));
+            // A thread may be waiting for the line, and nothing ends that.
+            runtime.shutdown_background();
+            ended
+        }
+    }
 }

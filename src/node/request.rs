@@ -105,11 +105,11 @@ impl<T: Tables> Node<T> {
     /// Closes a request that failed.
     pub(super) fn fail(&mut self, at: usize, error: SyncError) {
         let request = self.requests.remove(at);
-        let (now, config) = (self.clock.now, self.config.clone());
+        let now = self.clock.now;
         if let Some(at) = self.peer_index(request.peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
-            peer.failed(request.asked.kind(), request.asked_at, now, &config, &mut self.rng);
+            peer.failed(request.asked.kind(), request.asked_at, now, &self.config, &mut self.rng);
         }
         self.request_failed(&request, error);
     }
@@ -128,11 +128,11 @@ impl<T: Tables> Node<T> {
 
     /// A peer did, under its own signature, what no correct peer does.
     pub(super) fn accuse(&mut self, peer: PeerId, fault: Fault) {
-        let (now, config) = (self.clock.now, self.config.clone());
+        let now = self.clock.now;
         if let Some(at) = self.peer_index(peer)
             && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
         {
-            peer.set_aside(fault, now, &config, &mut self.rng);
+            peer.set_aside(fault, now, &self.config, &mut self.rng);
         }
     }
 

@@ -41,6 +41,11 @@ impl<T: Tables> StdHash for Inner<T> {
 }
 
 impl<T: Tables> Inner<T> {
+    /// Whether there is room for any: where there is none, nothing is to be forgotten either.
+    fn is_kept(&self) -> bool {
+        self.hashes.capacity_limit() > 0
+    }
+
     fn get(&self, rank: usize) -> Option<Hash> {
         self.hashes.as_slice().get(rank).copied().flatten()
     }
@@ -85,7 +90,7 @@ impl<T: Tables> Replicas<T> {
 
     /// The log in this slot is about to change.
     pub(super) fn touches(&mut self, slot: u32) {
-        if self.inner.touched != slot {
+        if self.inner.is_kept() && self.inner.touched != slot {
             self.forget_touched();
             self.inner.touched = slot;
         }
@@ -110,6 +115,9 @@ impl<T: Tables> Replicas<T> {
     }
 
     fn forget_touched(&mut self) {
+        if !self.inner.is_kept() {
+            return;
+        }
         let touched = core::mem::replace(&mut self.inner.touched, NONE);
         if let Some(rank) = self.get(touched).and_then(|replica| self.rank(&replica.id).ok()) {
             self.forget(rank);

@@ -93,7 +93,7 @@ struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     listen: String,
     /// A peer: its URL and the key it must have
-    #[arg(long = "peer", value_name = "URL=VKEY", value_parser = peer)]
+    #[arg(long = "peer", value_name = "URL=VKEY")]
     peers: Vec<PeerAddress>,
     /// Seconds between rounds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
@@ -125,14 +125,4 @@ fn seconds(text: &str) -> anyhow::Result<Duration> {
     let seconds = f64::from_str(text)?;
     let duration = Duration::try_from_secs_f64(seconds).context("seconds")?;
     if duration.is_zero() { Err(anyhow!("more than 0")) } else { Ok(duration) }
-}
-
-fn peer(text: &str) -> anyhow::Result<PeerAddress> {
-    // The vkey ends in base64, which may end in '='; the URL may hold one in a query, but needs none.
-    let (url, vkey) = text.split_once('=').ok_or_else(|| anyhow!("URL=VKEY"))?;
-    let url = Url::parse(url)?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(anyhow!("an http:// or https:// URL"));
-    }
-    Ok(PeerAddress { url, vkey: Vkey::parse(vkey)? })
 }

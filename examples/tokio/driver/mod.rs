@@ -18,9 +18,10 @@ pub mod listen;
 pub mod server;
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use verisoo::store::Store;
@@ -68,6 +69,19 @@ pub enum Begin {
 pub struct PeerAddress {
     pub url: reqwest::Url,
     pub vkey: Vkey,
+}
+
+impl FromStr for PeerAddress {
+    type Err = anyhow::Error;
+
+    /// `URL=VKEY`. The vkey ends in base64, which may end in '='; the URL may hold one in a query, but
+    /// needs none.
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (url, vkey) = text.split_once('=').context("URL=VKEY")?;
+        let url = reqwest::Url::parse(url)?;
+        ensure!(matches!(url.scheme(), "http" | "https"), "an http:// or https:// URL");
+        Ok(Self { url, vkey: Vkey::parse(vkey)? })
+    }
 }
 
 /// The task that owns the node. Made first, run later: [`Driver::run`].

@@ -150,6 +150,8 @@ pub struct PeerInfo {
     pub id: PeerId,
     /// The id of its key, which is that of the log it writes.
     pub node: LogId,
+    /// Its transport proves that it is the peer that answers.
+    pub is_authenticated: bool,
     /// Whether it is asked.
     pub health: Health,
     /// How long it is given to answer now: one to eight times [`Config::timeout`].
@@ -193,6 +195,7 @@ impl<S: Scheme> Peer<S> {
         PeerInfo {
             id: self.id,
             node: self.node,
+            is_authenticated: self.is_authenticated,
             health: self.health,
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,

@@ -99,6 +99,10 @@ fn every_other_envelope_is_refused() {
     let table = [
         (String::new(), AttestationError::Envelope),
         ("null".into(), AttestationError::Envelope),
+        ("[]".into(), AttestationError::Envelope),
+        // The right values, in an array instead of an object.
+        (json!([TYPE, payload, sigs(1)]).to_string(), AttestationError::Envelope),
+        (with(&payload, json!([[sig()]])), AttestationError::Envelope),
         (good[..good.len() - 1].into(), AttestationError::Envelope),
         (format!("{good}{{}}"), AttestationError::Envelope),
         (good.replacen('{', "{\"payload\":\"\",", 1), AttestationError::Envelope),

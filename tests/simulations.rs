@@ -3,7 +3,7 @@
 #![cfg(feature = "sim")]
 #![allow(missing_docs, reason = "a test")]
 
-use verisoo::sim::{Act, Invariant, Plan, Profile, SimDisk, SimScheme, Simulation, shrink};
+use verisoo::sim::{Act, Invariant, Plan, Profile, Restart, SimDisk, SimScheme, Simulation, shrink};
 use verisoo::store::MemoryStore;
 use verisoo::{Ed25519, sim};
 
@@ -71,6 +71,11 @@ fn plans_outlive_their_seed_as_json() {
     let mut plan = Plan::expand(1, Profile::Lite, None);
     plan.entries[0].act = Act::Backup { node: 99 };
     assert_eq!(Plan::from_json(&plan.to_json()), None, "a plan that names nobody");
+    plan.entries[0].act = Act::Crash { node: 0, down: u64::MAX, restart: Restart::Resume };
+    assert_eq!(Plan::from_json(&plan.to_json()), None, "a plan that takes for ever");
+    plan.entries.remove(0);
+    plan.patience = u64::MAX;
+    assert_eq!(Plan::from_json(&plan.to_json()), None, "a plan that waits for ever");
 }
 
 #[test]

@@ -4,10 +4,14 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_PAD_INDIFFERENT};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Attestation, AttestationError, pae, pae_len};
 use crate::{Identity, Scheme, Signature, Vkey};
@@ -120,10 +124,10 @@ impl<'a> Attestation<'a> {
         let envelope = Envelope {
             payload_type: self.payload_type.into(),
             payload: STANDARD.encode(self.payload).into(),
-            signatures: alloc::vec![EnvelopeSignature {
+            signatures: alloc::vec![Object(EnvelopeSignature {
                 keyid: Some(keyid.into()),
                 sig: STANDARD.encode(self.signature.as_bytes()).into(),
-            }],
+            })],
         };
         // Writing strings into a string cannot fail.
         serde_json::to_string(&envelope).unwrap_or_default()
@@ -177,7 +181,8 @@ impl OwnedAttestation {
         }
         // As text: of bytes, the reader would take any in the fields that it ignores.
         let json = core::str::from_utf8(json).map_err(|_| AttestationError::Envelope)?;
-        let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|_| AttestationError::Envelope)?;
+        let Object(envelope): Object<Envelope<'_>> =
+            serde_json::from_str(json).map_err(|_| AttestationError::Envelope)?;
         if envelope.signatures.len() > MAX_ENVELOPE_SIGNATURES {
             return Err(AttestationError::EnvelopeTooLong);
         }
@@ -189,7 +194,8 @@ impl OwnedAttestation {
         };
         read.as_attestation().encoded_len()?;
         // Signatures of other lengths are of other algorithms.
-        let signatures = envelope.signatures.iter().filter_map(|EnvelopeSignature { sig, .. }| decode_either(sig));
+        let signatures =
+            envelope.signatures.iter().filter_map(|Object(EnvelopeSignature { sig, .. })| decode_either(sig));
         for signature in signatures.filter_map(|signature| signature.try_into().ok()) {
             read.signature = Signature::from_bytes(signature);
             if read.as_attestation().verify(vkey).is_ok() {
@@ -208,7 +214,7 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     payload: Cow<'a, str>,
     #[serde(borrow, default)]
-    signatures: Vec<EnvelopeSignature<'a>>,
+    signatures: Vec<Object<EnvelopeSignature<'a>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -218,6 +224,31 @@ struct EnvelopeSignature<'a> {
     keyid: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     sig: Cow<'a, str>,
+}
+
+/// What is read from a JSON object alone: an array with the same values in order is another document.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 /// Decodes base64 of the one alphabet or the other, never of both at once.

@@ -9,7 +9,7 @@ use crate::peer::{Kind, PeerId};
 use crate::rng::mix;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
-use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext, signed_text};
+use crate::wire::{Entry, PushWord, RequestId, Signed, SignedContext};
 use crate::{Head, Instant, LogId};
 
 /// Attempts at finding a difference that can be forgotten.
@@ -187,8 +187,7 @@ impl<T: Tables> Node<T> {
     pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
         let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
         let Some(known) = self.peer_ref(peer) else { return };
-        let text = signed_text(SignedContext::Push, &known.node, &self.own, &self.nonce(request), word.body);
-        if !known.vkey.verify(&text, &word.signature) {
+        if !word.verify(SignedContext::Push, &known.vkey, &self.own, &self.nonce(request)) {
             self.fail(at, super::SyncError::Failed);
             return;
         }

@@ -9,7 +9,7 @@ use crate::LogId;
 use crate::peer::{Compared, Kind, Peer, PeerId, Sync, Walk};
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
-use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody, signed_text};
+use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody};
 
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
@@ -75,8 +75,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<(), StoreError> {
         let Some((at, Asked::Status)) = self.outstanding(peer, request) else { return Ok(()) };
         let Some(known) = self.peer_ref(peer) else { return Ok(()) };
-        let text = signed_text(SignedContext::Status, &known.node, &self.own, &self.nonce(request), status.body);
-        if !known.vkey.verify(&text, &status.signature) {
+        if !status.verify(SignedContext::Status, &known.vkey, &self.own, &self.nonce(request)) {
             // Somebody else may have made it: a failure, nobody's fault.
             self.fail(at, SyncError::Failed);
             return Ok(());

@@ -94,7 +94,7 @@ pub use metrics::{Report, Sample};
 pub use oracle::{Invariant, Violation};
 pub use plan::{Act, Entry, Habit, Link, Misdeed, NodePlan, Plan, Profile, Restart, Weather};
 pub use scheme::SimScheme;
-pub use shrink::shrink;
+pub use shrink::{shrink, shrink_with};
 
 use crate::store::MemoryStore;
 use crate::wire::{Frame, Message, RequestId, Response};
@@ -234,8 +234,9 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     ///
     /// # Panics
     ///
-    /// Here or later, where the plan does not keep to what [`Plan::from_json`] asks.
+    /// Where the plan is not sound ([`Plan::is_sound`]).
     pub fn with(plan: Plan, mut disk: impl FnMut(u32, &Plan) -> D) -> Self {
+        assert!(plan.is_sound(), "the plan names what there is not, or its nodes are not in order");
         let honest = usize::try_from(plan.honest()).unwrap_or(0);
         let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
         let mut members = Vec::new();

@@ -357,8 +357,9 @@ impl Plan {
         plan.is_sound().then_some(plan)
     }
 
-    /// Whether honest nodes come first, and every node that is named exists and can do what is asked of it.
-    fn is_sound(&self) -> bool {
+    /// Whether a [`Simulation`](super::Simulation) can carry it out: honest nodes come first, every node that is
+    /// named exists and can do what is asked of it, and no time is beyond [`Plan::LONGEST`].
+    pub fn is_sound(&self) -> bool {
         let honest = self.honest();
         let count = self.nodes.len() as u64;
         let exists = |node: u32| u64::from(node) < count;
@@ -380,7 +381,24 @@ impl Plan {
         let links = self.links.iter().all(|link| exists(link.from) && exists(link.to) && link.from != link.to);
         let first_adversary = self.nodes.iter().position(|node| node.is_adversary);
         let in_order = first_adversary.is_none_or(|at| self.nodes.iter().skip(at).all(|node| node.is_adversary));
-        acts && links && in_order && honest > 0 && self.interval > 0
+        acts && links && in_order && honest > 0 && self.interval > 0 && self.is_timely()
+    }
+
+    /// The longest time there is in a plan, in microseconds: some 35 years.
+    pub const LONGEST: u64 = 1 << 50;
+
+    fn is_timely(&self) -> bool {
+        let times = [self.calm_at, self.weather.delay, self.weather.jitter];
+        let ends = self.interval.checked_mul(self.patience.max(1_000));
+        let acts = self.entries.iter().flat_map(|entry| {
+            let lasts = match entry.act {
+                Act::Crash { down, .. } => down,
+                Act::Cut { time, .. } | Act::Pause { time, .. } | Act::Disk { time, .. } => time,
+                _ => 0,
+            };
+            [entry.at, lasts]
+        });
+        times.into_iter().chain(acts).map(Some).chain([ends]).all(|time| time.is_some_and(|time| time <= Self::LONGEST))
     }
 
     /// How many of the nodes are honest.

@@ -9,7 +9,7 @@ use super::{Invariant, Plan, Simulation};
 ///
 /// What packets meet with does not depend on the entries, so that leaving some out does not reshuffle
 /// the rest. Runs the plan once for each try, on [`SimDisk`](super::SimDisk)s and with
-/// [`SimScheme`](super::SimScheme): what breaks only on a [`Disk`](super::Disk) of one's own does not break here.
+/// [`SimScheme`](super::SimScheme); [`shrink_with`] is for plans that break on other ones.
 ///
 /// ```
 /// use verisoo::sim::{Act, Entry, Invariant, Plan, Profile, Restart, Simulation, shrink};
@@ -27,10 +27,24 @@ use super::{Invariant, Plan, Simulation};
 /// assert_eq!(report.violation.map(|violation| violation.invariant), Some(Invariant::Liveness));
 /// ```
 pub fn shrink(plan: Plan) -> Plan {
-    shrink_by(plan, |plan| Simulation::new(plan.clone()).run().violation.map(|violation| violation.invariant))
+    shrink_with(plan, |plan| Simulation::new(plan.clone()).run().violation.map(|violation| violation.invariant))
 }
 
-fn shrink_by(plan: Plan, broken: impl Fn(&Plan) -> Option<Invariant>) -> Plan {
+/// [`shrink`] with a run of one's own: `broken` carries the plan out, on whatever disks and with whatever keys,
+/// and says which invariant broke. It must say the same of the same plan.
+///
+/// ```
+/// use verisoo::Ed25519;
+/// use verisoo::sim::{Plan, Profile, SimDisk, Simulation, shrink_with};
+///
+/// let plan = Plan::expand(7, Profile::Lite, None);
+/// let small = shrink_with(plan.clone(), |plan| {
+///     let simulation = Simulation::<Ed25519, _>::with(plan.clone(), |_, _| SimDisk::for_plan(plan));
+///     simulation.run().violation.map(|violation| violation.invariant)
+/// });
+/// assert_eq!(small, plan, "nothing broke");
+/// ```
+pub fn shrink_with(plan: Plan, broken: impl Fn(&Plan) -> Option<Invariant>) -> Plan {
     let Some(invariant) = broken(&plan) else { return plan };
     let mut best = plan;
     let mut size = best.entries.len().div_ceil(2);

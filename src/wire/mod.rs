@@ -30,8 +30,8 @@ use crate::{Hash, LogId, SignedHead};
 
 pub(crate) use codec::{Writer, size_of_value, write_value};
 pub(crate) use read::Reader;
-pub use status::{Entries, Entry, OwnLog, PushWord, Signed, StatusBody};
-pub(crate) use status::{SignedContext, signed_text};
+pub(crate) use status::signed_text;
+pub use status::{Entries, Entry, OwnLog, PushWord, Signed, SignedContext, StatusBody};
 
 /// The version of the wire format, and the first byte of each frame.
 pub const VERSION: u8 = 1;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, Nonce, VERSION, codec, read};
-use crate::{Hash, Head, LogId, Signature, SignedHead};
+use crate::{Hash, Head, LogId, Scheme, Signature, SignedHead, Vkey};
 
 /// The body of a signed answer and its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +18,21 @@ pub struct Signed<'a> {
     pub body: &'a [u8],
 }
 
+impl Signed<'_> {
+    /// Whether `vkey` signed this body, for this context, in answer to a request of `asker` with this nonce.
+    /// What the body says has not been looked at then.
+    #[must_use]
+    pub fn verify<S: Scheme>(&self, context: SignedContext, vkey: &Vkey<S>, asker: &LogId, nonce: &Nonce) -> bool {
+        vkey.verify(&signed_text(context, &vkey.id(), asker, nonce, self.body), &self.signature)
+    }
+}
+
 /// What a signature is for; a signature for one is none for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SignedContext {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignedContext {
+    /// The body is a [`StatusBody`].
     Status,
+    /// The body is a [`PushWord`].
     Push,
 }
 
@@ -53,12 +64,13 @@ pub(crate) fn signed_text(
     text
 }
 
-/// What a node has: the body of a status. Reading it verifies nothing; the node that asked checks the signature
-/// that it came with.
+/// What a node has: the body of a status. Reading it verifies nothing: [`Signed::verify`] does.
 ///
 /// ```
 /// use verisoo::store::MemoryStore;
-/// use verisoo::wire::{Frame, MIN_MESSAGE, Message, Nonce, Request, RequestId, Response, StatusBody, StatusRequest};
+/// use verisoo::wire::{
+///     Frame, MIN_MESSAGE, Message, Nonce, Request, RequestId, Response, SignedContext, StatusBody, StatusRequest,
+/// };
 /// use verisoo::{Config, Hash, Identity, Instant, LogId, Node};
 ///
 /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
@@ -79,6 +91,8 @@ pub(crate) fn signed_text(
 /// };
 /// let bytes = node.respond(now, &mut store, RequestId::new(1), &Request::Status(asked), &mut buf).unwrap();
 /// let Message::Response(Response::Status(signed)) = Frame::decode(bytes)?.message else { panic!("refused") };
+/// assert!(signed.verify(SignedContext::Status, node.vkey(), &asked.asker, &asked.nonce));
+/// assert!(!signed.verify(SignedContext::Status, node.vkey(), &asked.asker, &Nonce([8; 16])), "an old answer");
 /// let status = StatusBody::decode(signed.body)?;
 /// assert_eq!((status.listed, status.more, status.own), (true, false, None));
 /// let entry = status.entries.iter().next().unwrap()?;

@@ -18,6 +18,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It held nothing that could be appended: known already, or beyond the end of what is held.
     Nothing,
+    /// It was no more than the head of what is held already: there is nothing to look at and nothing to do.
+    Known,
     /// It holds more records than are ever asked for at once.
     Excess,
     /// Its introducer's quota of bytes has no room for it.
@@ -70,6 +72,10 @@ impl<T: Tables> Node<T> {
             return Ok(Accepted::Forked);
         };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
+        if is_known && batch.records.is_empty() && batch.start <= batch.head.head.size {
+            // An offer of what is held already, of which every relay sends one: the store need not be read.
+            return Ok(Accepted::Known);
+        }
         let (vkey, stored) = self.key_of(store, &log)?;
         let head = if is_known { known_head(&stored.state, &batch.head) } else { batch.head };
         if !is_known && head.verify(&vkey).is_err() && !cfg!(verisoo_bug = "head-signature-unchecked") {

@@ -24,7 +24,7 @@ impl<T: Tables> Node<T> {
             return Some(Notice::Published { head });
         }
         if core::mem::take(&mut self.notes.recovered) {
-            let size = self.replicas.find(&self.own).map_or(0, |replica| replica.have);
+            let size = self.replicas.own().map_or(0, |replica| replica.have);
             return Some(Notice::Recovered { size });
         }
         let of_a_log = if self.replicas.has_notes() { self.next_log_notice() } else { None };

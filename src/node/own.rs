@@ -18,8 +18,31 @@ impl<T: Tables> Node<T> {
     /// [`Node::publish`]) signs a head over it, and [`Notice::Published`](crate::Notice) with a larger size
     /// than the index says that record and head are durable: a crash before that may lose it.
     ///
+    /// A record has 0 to 65,535 bytes, and at least 2,304 less than [`Config::max_message`](crate::Config); with
+    /// [`Fixed`](crate::Fixed) tables, no more than they say. The tree does not look inside; two equal records
+    /// are two records.
+    ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
-    /// [`Error::LogFull`], [`Error::Store`].
+    /// [`Error::LogExists`] where a [new](Node::new) node meets a store with its log, [`Error::LogFull`],
+    /// [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Command, Config, Error, Identity, Instant, Node, Notice};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// assert_eq!(node.append(&mut store, b"the first")?, 0);
+    /// assert_eq!(node.append(&mut store, b"the second")?, 1);
+    /// assert_eq!(node.append(&mut store, &[0; 65_536]), Err(Error::RecordTooLong));
+    ///
+    /// // Whoever appended may be told that it is done when this comes.
+    /// let Some(Command::Notify(Notice::Published { head })) = node.poll(now, &mut store) else { panic!() };
+    /// assert_eq!(head.size, 2);
+    /// assert_eq!(store.record(&node.id(), 1), Some(&b"the second"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
@@ -77,13 +100,16 @@ impl<T: Tables> Node<T> {
     /// before where there is nothing new. It is durable before any peer sees it; that it is, is said by
     /// [`Notice::Published`](crate::Notice).
     ///
+    /// There is no need to call it: each [`Node::poll`] signs what is due, in steps that peers can take in. For
+    /// an example, see [`Node::checkpoint`].
+    ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
-    /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
-    /// still making the records durable.
+    /// from the last signed head to this one, [`Error::LogExists`], [`Error::Store`]; with
+    /// [`StoreError::NotReady`] the store is still making the records durable.
     #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
-        let Some(replica) = self.replicas.find(&self.own) else { return Err(Error::UnknownLog) };
+        let Some(replica) = self.replicas.own() else { return Err(Error::UnknownLog) };
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
@@ -124,7 +150,7 @@ impl<T: Tables> Node<T> {
     /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
     /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
     pub(super) fn publish_at(&self) -> Instant {
-        let signed = self.replicas.find(&self.own).map_or(0, |own| own.complete.size);
+        let signed = self.replicas.own().map_or(0, |own| own.complete.size);
         let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
         let held = healthy.filter_map(|peer| peer.acknowledged).max();
         if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
@@ -133,8 +159,12 @@ impl<T: Tables> Node<T> {
     /// How far the next head reaches: over as many records as one push carries to any peer that takes our
     /// log, so that whoever learns of a head by a push has its records too.
     fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
-        let Some(own) = self.replicas.find(&self.own) else { return Ok(0) };
+        let Some(own) = self.replicas.own() else { return Ok(0) };
         let (signed, have) = (own.complete.size, own.have);
+        if have == signed + 1 {
+            // One record is reached whatever its size.
+            return Ok(have);
+        }
         let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
         let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
         let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
@@ -147,9 +177,29 @@ impl<T: Tables> Node<T> {
     }
 
     /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
-    /// where there is none yet. As a checkpoint's text it is [`SignedHead::to_note`].
+    /// where there is none yet. As a checkpoint's text (C2SP tlog-checkpoint) it is [`SignedHead::to_note`].
     ///
     /// Errors: [`Error::UnknownLog`], [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Config, Identity, Instant, Node, SignedHead};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// let log = node.id();
+    /// assert_eq!(node.checkpoint(&mut store, &log)?, None);
+    /// node.append(&mut store, b"a record")?;
+    /// let head = node.publish(&mut store)?;
+    ///
+    /// // As a text, it is what any checkpoint verifier takes.
+    /// let signed = node.checkpoint(&mut store, &log)?.unwrap();
+    /// let note = signed.to_note(node.vkey()).to_string();
+    /// assert!(note.starts_with("anna.example\n1\n"));
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), node.vkey())?.head, head);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
         self.replicas.find(log).ok_or(Error::UnknownLog)?;
         self.settle(store)?;
@@ -160,12 +210,12 @@ impl<T: Tables> Node<T> {
     /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let now = self.clock.now;
-        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
-        let is_due =
-            self.replicas.get(slot).is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
+        let own = self.replicas.own();
+        let is_due = own.is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
         if !is_due || self.check_writing().is_err() || self.publish_at() > now {
             return Ok(());
         }
+        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
         match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
@@ -178,11 +228,25 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// Whether the node may write to its own log now.
+    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
+    ///
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
+    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
+    ///
+    /// // Of no use to show a form for new records yet.
+    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
+    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check_writing(&self) -> Result<(), Error> {
-        let own = self.replicas.find(&self.own);
+        let own = self.replicas.own();
         if own.is_some_and(|own| own.is_forked) {
             return Err(Error::Stopped);
         }
@@ -199,7 +263,7 @@ impl<T: Tables> Node<T> {
     /// What the store holds of the node's own log, which is created there with its first record.
     #[inline(never)]
     fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
-        let have = self.replicas.find(&self.own).map_or(0, |own| own.have);
+        let have = self.replicas.own().map_or(0, |own| own.have);
         let stored = store.log(&self.own)?;
         match stored {
             // A store that knows this log while the node has none: the node was begun anew on it.

@@ -112,7 +112,7 @@ impl<T: Tables> Node<T> {
             else {
                 return;
             };
-            let is_chosen = self.replicas.find(&self.own).is_some_and(|own| self.is_chosen(own, peer));
+            let is_chosen = self.replicas.own().is_some_and(|own| self.is_chosen(own, peer));
             if is_healthy && is_chosen {
                 self.owe(peer);
             }
@@ -210,7 +210,7 @@ impl<T: Tables> Node<T> {
 
     /// A peer's own word says that it holds the first `size` records of our log.
     pub(super) fn acknowledged(&mut self, store: &mut dyn Store, peer: PeerId, size: u64) {
-        let (own, complete) = (self.own, self.replicas.find(&self.own).map_or(0, |own| own.complete.size));
+        let (own, complete) = (self.own, self.replicas.own().map_or(0, |own| own.complete.size));
         // Only what we signed can have been taken; while we recover, up to the largest head met of our own, so
         // that a store which drops old records has room for what comes back.
         let signed = complete.max(self.recovery_target());

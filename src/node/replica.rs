@@ -1,6 +1,7 @@
 //! What a node keeps in memory of each log it follows, its own included, and the table of them: by id,
 //! and in order of last change.
 
+use super::sparse::Inner;
 use crate::peer::PeerId;
 use crate::store::{LogState, Origin, StoredLog};
 use crate::tables::{List, Tables};
@@ -9,6 +10,9 @@ use crate::{Hash, Head, Instant, LogId, SignedHead};
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// The slot of the node's own log: it is inserted before all others, and never removed.
+const OWN: u32 = 0;
 
 /// One followed log. Signatures, records, hashes and the key are in the store. Public only for the
 /// [`Tables`](crate::Tables) trait.
@@ -139,7 +143,7 @@ impl Replica {
     }
 
     /// Its leaf in the digest over all logs.
-    pub(crate) fn digest_leaf(&self) -> Hash {
+    pub(super) fn digest_leaf(&self) -> Hash {
         Entry::digest_leaf(
             &self.id,
             &self.complete,
@@ -151,7 +155,7 @@ impl Replica {
     }
 
     /// Its leaf in the root over all logs' complete heads; `None` where there is no head yet.
-    pub(crate) fn root_leaf(&self) -> Option<Hash> {
+    pub(super) fn root_leaf(&self) -> Option<Hash> {
         if self.is_forked {
             // Nodes frozen on different branches agree on this.
             return Some(Hash::of(&[&[0x00], self.id.as_bytes(), b"forked"]));
@@ -180,17 +184,30 @@ pub(crate) struct Replicas<T: Tables> {
     newest: u32,
     /// The list of those with something to tell.
     noted: u32,
+    pub(super) inner: Inner<T>,
 }
 
 impl<T: Tables> Default for Replicas<T> {
     fn default() -> Self {
-        Self { slots: T::Logs::default(), order: T::Slots::default(), oldest: NONE, newest: NONE, noted: NONE }
+        Self {
+            slots: T::Logs::default(),
+            order: T::Slots::default(),
+            oldest: NONE,
+            newest: NONE,
+            noted: NONE,
+            inner: Inner::default(),
+        }
     }
 }
 
 impl<T: Tables> Replicas<T> {
     pub(crate) fn len(&self) -> usize {
         self.order.as_slice().len()
+    }
+
+    /// Occupied slots in order of log id.
+    pub(super) fn order(&self) -> &[u32] {
+        self.order.as_slice()
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -205,8 +222,20 @@ impl<T: Tables> Replicas<T> {
         self.slots.as_slice().get(index(slot))?.as_ref()
     }
 
+    /// A log that is about to change.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Replica> {
+        self.touches(slot);
+        self.place_mut(slot)
+    }
+
+    /// The same where only its places in the lists change, and nothing that a status tells.
+    fn place_mut(&mut self, slot: u32) -> Option<&mut Replica> {
         self.slots.as_mut_slice().get_mut(index(slot))?.as_mut()
+    }
+
+    /// The node's own log, which is asked about more than any other.
+    pub(crate) fn own(&self) -> Option<&Replica> {
+        self.get(OWN)
     }
 
     pub(crate) fn find(&self, id: &LogId) -> Option<&Replica> {
@@ -238,6 +267,7 @@ impl<T: Tables> Replicas<T> {
             None => self.slots.push(Some(replica)).ok()?,
         }
         self.order.insert(rank, slot).ok()?;
+        self.entered(rank);
         self.link(slot);
         Some(slot)
     }
@@ -245,6 +275,7 @@ impl<T: Tables> Replicas<T> {
     /// Removes a log. `cursors` are places in the order of change that must not be left dangling.
     pub(crate) fn remove<'a>(&mut self, id: &LogId, cursors: impl Iterator<Item = &'a mut u32>) -> Option<Replica> {
         let rank = self.rank(id).ok()?;
+        self.leaves(rank);
         let slot = self.order.remove(rank);
         self.unlink(slot, cursors);
         self.take_note_links(slot);
@@ -271,12 +302,12 @@ impl<T: Tables> Replicas<T> {
     /// Something about the log in `slot` is to be told.
     pub(crate) fn note(&mut self, slot: u32, note: Note) {
         let head = self.noted;
-        let Some(replica) = self.get_mut(slot) else { return };
+        let Some(replica) = self.place_mut(slot) else { return };
         if replica.notes == 0 {
             replica.noted = head;
             self.noted = slot;
         }
-        if let Some(replica) = self.get_mut(slot) {
+        if let Some(replica) = self.place_mut(slot) {
             replica.notes |= note as u8;
         }
     }
@@ -284,7 +315,7 @@ impl<T: Tables> Replicas<T> {
     /// Takes one thing to be told.
     pub(crate) fn take_note(&mut self) -> Option<(&Replica, Note)> {
         let slot = self.noted;
-        let replica = self.get_mut(slot)?;
+        let replica = self.place_mut(slot)?;
         let notes = [Note::Introduced, Note::Forked, Note::Damaged, Note::TooLong, Note::Stalled];
         let note = notes.into_iter().find(|note| replica.notes & *note as u8 != 0);
         if let Some(note) = note {
@@ -301,28 +332,7 @@ impl<T: Tables> Replicas<T> {
         self.noted != NONE
     }
 
-    /// Root of the sparse Merkle tree over the logs that `leaf` gives a leaf for: over the bits of the
-    /// log id, node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf, an empty one is absent.
-    pub(crate) fn sparse_root(&self, leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Hash {
-        self.subtree(self.order.as_slice(), leaf).unwrap_or(Hash::EMPTY_ROOT)
-    }
-
-    fn subtree(&self, slots: &[u32], leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Option<Hash> {
-        let (first, last) = (self.get(*slots.first()?)?, self.get(*slots.last()?)?);
-        if slots.len() == 1 {
-            return leaf(first);
-        }
-        // Ids are sorted, so all share the bits that the first and the last share.
-        let bit = first_difference(&first.id, &last.id)?;
-        let middle = slots.partition_point(|slot| self.get(*slot).is_some_and(|replica| !bit_at(&replica.id, bit)));
-        let (left, right) = slots.split_at_checked(middle)?;
-        match (self.subtree(left, leaf), self.subtree(right, leaf)) {
-            (Some(left), Some(right)) => Some(crate::log::node_hash(&left, &right)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn rank(&self, id: &LogId) -> Result<usize, usize> {
+    pub(super) fn rank(&self, id: &LogId) -> Result<usize, usize> {
         self.order.as_slice().binary_search_by(|slot| match self.get(*slot) {
             Some(replica) => replica.id.cmp(id),
             None => core::cmp::Ordering::Less,
@@ -331,11 +341,11 @@ impl<T: Tables> Replicas<T> {
 
     fn link(&mut self, slot: u32) {
         let newest = self.newest;
-        if let Some(replica) = self.get_mut(slot) {
+        if let Some(replica) = self.place_mut(slot) {
             replica.older = newest;
             replica.newer = NONE;
         }
-        match self.get_mut(newest) {
+        match self.place_mut(newest) {
             Some(previous) => previous.newer = slot,
             None => self.oldest = slot,
         }
@@ -344,11 +354,11 @@ impl<T: Tables> Replicas<T> {
 
     fn unlink<'a>(&mut self, slot: u32, cursors: impl Iterator<Item = &'a mut u32>) {
         let Some((older, newer)) = self.get(slot).map(|replica| (replica.older, replica.newer)) else { return };
-        match self.get_mut(older) {
+        match self.place_mut(older) {
             Some(replica) => replica.newer = newer,
             None => self.oldest = newer,
         }
-        match self.get_mut(newer) {
+        match self.place_mut(newer) {
             Some(replica) => replica.older = older,
             None => self.newest = older,
         }
@@ -366,7 +376,7 @@ impl<T: Tables> Replicas<T> {
             return;
         }
         let mut at = self.noted;
-        while let Some(replica) = self.get_mut(at) {
+        while let Some(replica) = self.place_mut(at) {
             if replica.noted == slot {
                 replica.noted = next;
                 return;
@@ -380,26 +390,15 @@ fn index(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
-/// The first bit in which two ids differ, counted from the most significant.
-fn first_difference(a: &LogId, b: &LogId) -> Option<u32> {
-    let bytes = a.as_bytes().iter().zip(b.as_bytes());
-    let (at, differing) = bytes.map(|(a, b)| a ^ b).enumerate().find(|(_, difference)| *difference != 0)?;
-    Some(u32::try_from(at).ok()? * 8 + differing.leading_zeros())
-}
-
-fn bit_at(id: &LogId, bit: u32) -> bool {
-    let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
-    byte & (0x80 >> (bit % 8)) != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::Replica;
+    use crate::Hash;
 
     #[test]
     fn a_followed_log_takes_at_most_300_bytes_of_the_node() {
-        // Its place in the table, and its rank in the order of ids.
-        let bytes = size_of::<Option<Replica>>() + size_of::<u32>();
+        // Its place in the table, its rank in the order of ids, and its share of the digest's tree.
+        let bytes = size_of::<Option<Replica>>() + size_of::<u32>() + size_of::<Option<Hash>>();
         assert!(bytes <= 300, "{bytes}");
     }
 }

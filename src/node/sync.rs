@@ -291,7 +291,7 @@ impl<T: Tables> Node<T> {
                 }
                 self.answered(at, Kind::Fetch);
             }
-            Ok(Accepted::Nothing | Accepted::Excess) => self.fail(at, SyncError::Failed),
+            Ok(Accepted::Nothing | Accepted::Known | Accepted::Excess) => self.fail(at, SyncError::Failed),
             Ok(Accepted::OverQuota) => {
                 // Asking again now would bring the same.
                 let until = self.clock.now + self.config.interval;

@@ -75,6 +75,7 @@ mod member;
 mod metrics;
 mod network;
 mod oracle;
+mod outcome;
 mod plan;
 mod scheme;
 mod script;
@@ -104,7 +105,7 @@ use member::{Member, Polled};
 use metrics::Metrics;
 use network::Network;
 use oracle::{Broken, Oracle};
-use tamper::Outcome;
+use outcome::Outcome;
 
 /// A node may want so many things done at one moment.
 const MOST_COMMANDS: u32 = 20_000;
@@ -158,6 +159,8 @@ pub struct Simulation<S: Scheme = SimScheme, D: Disk = SimDisk> {
     now: u64,
     sequence: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
+    /// The plan's entries in the order in which they come due; the next of them only is in the queue.
+    entries: vec::IntoIter<u32>,
     packets: Vec<Packet>,
     free: Vec<u32>,
     members: Vec<Member<S, D>>,
@@ -256,6 +259,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             now: 0,
             sequence: 0,
             queue: BinaryHeap::new(),
+            entries: Vec::new().into_iter(),
             packets: Vec::new(),
             free: Vec::new(),
             disks: (0..honest).map(|_| DiskHistory::default()).collect(),
@@ -300,10 +304,12 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         for at in 0..self.adversaries.len() {
             self.dial_adversary(at);
         }
-        for at in 0..self.plan.entries.len() {
-            let (due, index) = (self.plan.entries[at].at, u32::try_from(at).unwrap_or(u32::MAX));
-            self.schedule(due, What::Entry(index));
-        }
+        let mut entries: Vec<u32> = (0..u32::try_from(self.plan.entries.len()).unwrap_or(u32::MAX)).collect();
+        entries.sort_by_key(|index| self.plan.entries[*index as usize].at);
+        // Of what is due at one moment the plan's entries come first, in their order.
+        self.sequence = entries.len() as u64;
+        self.entries = entries.into_iter();
+        self.schedule_entry();
         self.schedule(self.plan.calm_at, What::Calm);
         self.schedule(self.plan.interval / 2, What::Sample);
         for index in 0..u32::try_from(self.plan.nodes.len()).unwrap_or(0) {
@@ -356,6 +362,13 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         self.queue.push(Reverse(Scheduled { at: at.max(self.now), sequence: self.sequence, what }));
     }
 
+    fn schedule_entry(&mut self) {
+        if let Some(index) = self.entries.next() {
+            let at = self.plan.entries[index as usize].at;
+            self.queue.push(Reverse(Scheduled { at, sequence: u64::from(index), what: What::Entry(index) }));
+        }
+    }
+
     /// Carries the plan out to its end: until all of the core has converged and fallen silent after the
     /// faults ended, until the time for that is over, or until an invariant is broken.
     pub fn run(mut self) -> Report {
@@ -373,7 +386,10 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         match next.what {
             What::Packet(packet) => self.deliver(packet),
             What::Wake(index) => self.wake(index),
-            What::Entry(entry) => self.act(entry),
+            What::Entry(entry) => {
+                self.schedule_entry();
+                self.act(entry);
+            }
             What::End(entry) => self.end(entry),
             What::Restart(index) => self.restart(index),
             What::Calm => self.calm(),
@@ -496,20 +512,17 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let member = &mut self.members[at];
         let Some(peer) = member.handle_of(packet.from) else { return };
         let is_awaited = member.node.awaits(peer, id);
-        let expected = packet
+        let awaited = packet
             .outcome
             .filter(|_| is_awaited && !self.disks[at].is_failing)
-            .and_then(|outcome| outcome.expected(&member.node, member.is_authenticated(), &response));
+            .map(|outcome| outcome.awaited(&member.node, peer, member.is_authenticated(), &response));
         // A store that is not ready: the answer is lost, and its deadline passes.
         let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
-        if let Some(fault) = expected
+        let judged = awaited.map_or(Ok(()), |awaited| awaited.judge(&member.node, peer, &response));
+        if let Err(what) = judged
             && result.is_ok()
         {
-            let health = member.node.peer(peer).map(|peer| peer.health);
-            if health != Some(crate::Health::AtFault(fault)) {
-                let what = format!("{:?} went unpunished: {health:?} instead of {fault:?}", packet.outcome);
-                self.broken(packet.to, (Invariant::Outcome, what));
-            }
+            self.broken(packet.to, (Invariant::Outcome, what));
         }
     }
 

@@ -33,7 +33,11 @@ impl Flavor for Sink<'_> {
     type Output = usize;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        if let Some(buf) = &mut self.buf {
+            *buf.get_mut(self.len).ok_or(postcard::Error::SerializeBufferFull)? = byte;
+        }
+        self.len = self.len.checked_add(1).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {

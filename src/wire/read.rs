@@ -54,6 +54,11 @@ impl<'a> Reader<'a> {
     /// A number of at most so many bits, seven in a byte, the lowest first.
     #[inline(never)]
     fn varint(&mut self, bits: u32) -> Option<u64> {
+        if let Some((byte, rest)) = self.rest.split_first().filter(|(byte, _)| **byte < 0x80) {
+            // One byte, as nearly all of them are.
+            self.rest = rest;
+            return Some(u64::from(*byte));
+        }
         let (mut value, mut shift) = (0, 0_u32);
         loop {
             let byte = self.byte()?;

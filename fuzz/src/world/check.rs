@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use verisoo::log::{ForkProof, root_at};
+use verisoo::log::{ForkProof, leaf_hash, node_hash, root_at};
 use verisoo::store::{LogState, Origin, Store, StoredLog};
 use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
-use verisoo::{Config, Head, Introductions, LogId, LogInfo, Notice, SignedHead};
+use verisoo::{Config, Hash, Head, Introductions, LogId, LogInfo, Notice, SignedHead};
 
 use super::super::signing::signed_text;
 use super::super::sim::{Disk, SimScheme};
 use super::super::verifier::is_consistent;
 use super::super::writer::Writer;
-use super::{FORKER, TestNode, World};
+use super::{FORKER, TestNode, World, to_bytes};
 
 impl World {
     /// Everything that must hold after each step.
@@ -20,6 +20,7 @@ impl World {
         if self.expects_writing && !self.store.has_rotted {
             assert_eq!(self.node.check_writing(), Ok(()), "the node was stopped from writing");
         }
+        self.check_root();
         let mut disk = std::mem::take(&mut self.store.disk);
         for info in self.node.logs().collect::<Vec<_>>() {
             self.check_log(disk.contents(), &info);
@@ -28,6 +29,22 @@ impl World {
         for log in self.frozen.keys() {
             assert!(self.node.log(log).is_none_or(|log| log.is_forked), "a frozen log thawed");
         }
+    }
+
+    /// The root over all logs is what its definition says, whatever the node keeps of it.
+    fn check_root(&mut self) {
+        let leaf = |info: LogInfo| {
+            let Head { size, root } = info.complete;
+            let text = match size {
+                _ if info.is_forked => [info.log.as_bytes(), &b"forked"[..]].concat(),
+                0 => return None,
+                size => [info.log.as_bytes(), &size.to_le_bytes()[..], root.as_bytes()].concat(),
+            };
+            Some((info.log, leaf_hash(&text)))
+        };
+        let mut leaves: Vec<_> = self.node.logs().filter_map(leaf).collect();
+        leaves.sort_unstable_by_key(|(log, _)| *log);
+        assert_eq!(self.node.root(), sparse_root(&leaves, 0).unwrap_or(Hash::EMPTY_ROOT));
     }
 
     /// Memory is bounded, whatever peers do.
@@ -186,14 +203,21 @@ impl World {
             let longest = histories.iter().map(|writer| writer.size()).max();
             assert!(longest >= Some(own.have), "more than there is");
         }
+        let mut leaves = Vec::new();
         for entry in body.entries.iter() {
             let entry = entry.expect("an entry");
+            let unproven = entry.unproven.map(|signed| signed.head);
+            let said = (entry.log, entry.complete, entry.have, entry.covering, unproven, entry.forked);
+            leaves.push((entry.log, leaf_hash(&to_bytes(&said))));
             assert!(asked.after < Some(entry.log));
             let have = self.store.durable(&entry.log).map_or(0, |log| log.state.have);
             assert!(entry.have <= have && entry.complete.size <= entry.have, "it is not durable");
             if let Some(unproven) = entry.unproven {
                 self.check_head(&entry.log, &unproven);
             }
+        }
+        if body.listed && !body.more && asked.after.is_none() {
+            assert_eq!(body.digest, sparse_root(&leaves, 0).unwrap_or(Hash::EMPTY_ROOT), "the digest is another's");
         }
     }
 
@@ -256,6 +280,19 @@ fn is_head_of(signed: &SignedHead, writer: &Writer) -> bool {
     signed.head.size <= writer.size()
         && writer.head(signed.head.size) == signed.head
         && signed.verify(writer.identity.vkey()).is_ok()
+}
+
+/// The root over leaves in order of their ids, by the bits of those: a subtree with one leaf is that leaf.
+fn sparse_root(leaves: &[(LogId, Hash)], bit: usize) -> Option<Hash> {
+    if let [] | [_] = leaves {
+        return leaves.first().map(|(_, leaf)| *leaf);
+    }
+    let is_left = |(log, _): &(LogId, Hash)| log.as_bytes()[bit / 8] & (0x80 >> (bit % 8)) == 0;
+    let (left, right) = leaves.split_at(leaves.partition_point(is_left));
+    match (sparse_root(left, bit + 1), sparse_root(right, bit + 1)) {
+        (Some(left), Some(right)) => Some(node_hash(&left, &right)),
+        (left, right) => left.or(right),
+    }
 }
 
 /// The node's tables keep to what they were given.

@@ -21,10 +21,51 @@ use crate::head::Signature;
 
 /// A signature scheme with 32-byte keys and 64-byte signatures.
 ///
-/// [`Ed25519`] is the one that others understand. A simulator or a fuzzer may bring a cheap stand-in.
+/// [`Ed25519`] is the one that others understand, and the only one for production. A simulator or a fuzzer may
+/// bring a cheap stand-in; the crate's own simulator does (`sim::SimScheme`, with the feature `sim`).
 ///
 /// An implementation must be deterministic, and every node must come to the same answer: whether a
 /// signature is valid may depend on nothing but key, message and signature.
+///
+/// ```
+/// use verisoo::log::leaf_hash;
+/// use verisoo::{Config, Heap, Identity, Instant, Node, Scheme};
+///
+/// /// A checksum: for tests that make millions of signatures, and for nothing else.
+/// #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// struct Checksum;
+///
+/// impl Scheme for Checksum {
+///     const ALGORITHM: u8 = 0xFF;
+///     type SigningKey = [u8; 32];
+///     type VerifyingKey = [u8; 32];
+///
+///     fn signing_key(seed: &[u8; 32]) -> [u8; 32] {
+///         *seed
+///     }
+///     fn public_key(key: &[u8; 32]) -> [u8; 32] {
+///         *key
+///     }
+///     fn sign(key: &[u8; 32], message: &[u8]) -> [u8; 64] {
+///         let mut signature = [0; 64];
+///         signature[..32].copy_from_slice(leaf_hash(&[key, message].concat()).as_bytes());
+///         signature
+///     }
+///     fn verifying_key(public: &[u8; 32]) -> Option<[u8; 32]> {
+///         Some(*public)
+///     }
+///     fn verify_with(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+///         Self::sign(key, message) == *signature
+///     }
+/// }
+///
+/// let identity = Identity::<Checksum>::from_seed("fuzz", &[1; 32])?;
+/// assert!(identity.vkey().verify(b"hello", &identity.sign(b"hello")));
+/// let node: Node<Heap<Checksum>> = Node::new(identity, Config::default(), [2; 32], Instant::ZERO);
+/// // Its vkeys say that they are no Ed25519 keys.
+/// assert!(verisoo::Vkey::parse(&node.vkey().to_string()).is_err());
+/// # Ok::<(), verisoo::key::KeyError>(())
+/// ```
 pub trait Scheme: Clone + Copy + fmt::Debug + Default + PartialEq + Eq + StdHash + 'static {
     /// The signature type byte of C2SP signed-note; it is part of every key id.
     const ALGORITHM: u8;
@@ -64,6 +105,16 @@ pub trait Scheme: Clone + Copy + fmt::Debug + Default + PartialEq + Eq + StdHash
 /// Libraries differ in what they accept beyond honest signatures. Here the narrowest rule holds: keys
 /// and signatures in their one canonical encoding, neither the key nor the signature's `R` of small
 /// order, and the equation without the cofactor.
+///
+/// ```
+/// use verisoo::key::KeyError;
+/// use verisoo::{Name, Vkey};
+///
+/// // An encoding of a point of order 4: under it, signatures can be made that fit many messages.
+/// let weak = Vkey::<verisoo::Ed25519>::new(Name::new("example.com/log")?, [0; 32]);
+/// assert_eq!(weak, Err(KeyError::Key));
+/// # Ok::<(), KeyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ed25519;
 
@@ -202,6 +253,21 @@ pub(crate) fn is_note_name(name: &str) -> bool {
 /// The id of a log, of the node that writes it, and of its key: `SHA-256(name ‖ 0A ‖ algorithm ‖ key)`.
 ///
 /// `Display` shows all 64 hex digits, `Debug` and [`LogId::shorten`] the first 16.
+///
+/// ```
+/// use verisoo::{LogId, Vkey};
+///
+/// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
+/// let id = vkey.id();
+/// // The vkey's key id is where it begins.
+/// assert!(id.to_string().starts_with("c74f20a3"));
+/// assert_eq!(id.shorten().to_string(), id.to_string()[..16]);
+///
+/// assert_eq!(LogId::from_hex(&id.to_string()), Some(id));
+/// assert_eq!(LogId::from_hex(&id.to_string().to_uppercase()), None);
+/// assert_eq!(LogId::from_hex("c74f20a3"), None);
+/// # Ok::<(), verisoo::key::KeyError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId(Hash);
 
@@ -297,6 +363,21 @@ pub struct Vkey<S = Ed25519> {
 
 impl Vkey<Ed25519> {
     /// Parses a C2SP vkey string, exactly as `Display` writes it: lower-case key id, canonical base64.
+    /// (Of another [`Scheme`], keys are parsed with [`str::parse`].)
+    ///
+    /// Errors: [`KeyError::Name`], [`KeyError::Malformed`], [`KeyError::Algorithm`], [`KeyError::KeyId`],
+    /// [`KeyError::Key`].
+    ///
+    /// ```
+    /// use verisoo::Vkey;
+    /// use verisoo::key::KeyError;
+    ///
+    /// let text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    /// assert!(Vkey::parse(text).is_ok());
+    /// // Name, key id and key belong together.
+    /// assert_eq!(Vkey::parse(&text.replace("Neumann", "Newman")), Err(KeyError::KeyId));
+    /// assert_eq!(Vkey::parse(&text[..60]), Err(KeyError::Malformed));
+    /// ```
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         text.parse()
     }
@@ -335,7 +416,9 @@ impl<S: Scheme> Vkey<S> {
         [a, b, c, d]
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is this key's over `message`. Decodes the key each time; see
+    /// [`Attestation::verify_all`](crate::Attestation::verify_all) for many under one key, and
+    /// [`Identity`] for an example.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         S::verify(&self.key, message, signature.as_bytes())
@@ -414,8 +497,24 @@ pub struct Identity<S: Scheme = Ed25519> {
 }
 
 impl<S: Scheme> Identity<S> {
-    /// Derives an identity from 32 secret bytes; [`KeyError::Name`] where the name is not one. Erasing
-    /// the caller's copy of the seed is the caller's business.
+    /// Derives an identity from 32 secret bytes, which are to come from a good source of randomness and to be
+    /// kept: the same name and seed are the same identity. (For [`Ed25519`] they are what RFC 8032 calls the
+    /// private key.) Erasing the caller's copy of the seed is the caller's business.
+    ///
+    /// Errors: [`KeyError::Name`] where the name is not one. ([`KeyError::Key`] only with a [`Scheme`] that
+    /// makes keys which it refuses itself.)
+    ///
+    /// ```
+    /// use verisoo::{Ed25519, Identity};
+    ///
+    /// let anna = Identity::<Ed25519>::from_seed("anna.example", &[7; 32])?;
+    /// assert_eq!(anna, Identity::from_seed("anna.example", &[7; 32])?);
+    /// // One key under two names is two identities, with two logs.
+    /// let anna2 = Identity::<Ed25519>::from_seed("anna2.example", &[7; 32])?;
+    /// assert_eq!(anna.vkey().key(), anna2.vkey().key());
+    /// assert_ne!(anna.vkey().id(), anna2.vkey().id());
+    /// # Ok::<(), verisoo::key::KeyError>(())
+    /// ```
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
         let signing_key = S::signing_key(seed);
         let vkey = Vkey::new(Name::new(name)?, S::public_key(&signing_key))?;

@@ -28,9 +28,10 @@ impl PeerId {
 pub enum Health {
     /// It is asked in the rounds.
     Healthy,
-    /// Three requests of one kind in a row failed: it is tried again after a growing pause.
+    /// Three requests of one kind in a row failed: it is tried again after a pause that grows from one to ten
+    /// intervals, jittered by a quarter.
     Unhealthy,
-    /// It did what no correct peer does: it is set aside for longer.
+    /// It did what no correct peer does: it is set aside for about thirty intervals, then tried again.
     AtFault(Fault),
 }
 
@@ -140,7 +141,8 @@ pub(crate) struct Notes {
     pub(crate) quota_told: bool,
 }
 
-/// What can be asked about a peer.
+/// What can be asked about a peer, with [`Node::peer`](crate::Node::peer) and
+/// [`Node::peers`](crate::Node::peers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerInfo {
@@ -150,7 +152,7 @@ pub struct PeerInfo {
     pub node: LogId,
     /// Whether it is asked.
     pub health: Health,
-    /// How long it is given to answer.
+    /// How long it is given to answer now: one to eight times [`Config::timeout`].
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,

@@ -96,6 +96,8 @@ pub trait Tables: sealed::Sealed + Clone + Debug + PartialEq + Eq + StdHash {
     type Requests: List<Outstanding>;
     #[doc(hidden)]
     type Hashes: List<[u8; Hash::LEN]>;
+    #[doc(hidden)]
+    type Inner: List<Option<Hash>>;
 }
 
 mod sealed {
@@ -119,6 +121,7 @@ impl<S: Scheme> Tables for Heap<S> {
     type Views = alloc::vec::Vec<View>;
     type Requests = alloc::vec::Vec<Outstanding>;
     type Hashes = alloc::vec::Vec<[u8; Hash::LEN]>;
+    type Inner = alloc::vec::Vec<Option<Hash>>;
 }
 
 /// Tables of fixed capacity, inside the node itself.
@@ -156,4 +159,6 @@ impl<const P: usize, const L: usize, const V: usize, const R: usize, const H: us
     type Views = heapless::Vec<View, V>;
     type Requests = heapless::Vec<Outstanding, R>;
     type Hashes = heapless::Vec<[u8; Hash::LEN], H>;
+    // A few logs are hashed anew each time.
+    type Inner = heapless::Vec<Option<Hash>, 0>;
 }

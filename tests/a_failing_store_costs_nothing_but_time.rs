@@ -443,3 +443,33 @@ fn what_is_followed_changes_whatever_call_fails() {
 fn a_log_is_taken_back_whatever_call_fails_meanwhile() {
     no_failure_is_noticed(a_log_is_taken_back, 3, 2);
 }
+
+#[test]
+fn a_store_that_stays_unready_is_asked_less_and_less_often() {
+    const NEVER: u64 = u64::MAX / 2;
+    let mut store = FailingStore::default();
+    let mut node = pair::Node::new(identity(1), config(), [1; 32], Instant::ZERO);
+    node.append(&mut store, b"a record, to be signed").unwrap();
+    node.publish(&mut store).unwrap();
+    node.append(&mut store, b"and one that is due in a while").unwrap();
+    store.fails = Some(Fails { from: store.calls, count: NEVER, error: StoreError::NotReady });
+
+    let longest = config().interval.min(Duration::from_secs(1));
+    let mut now = Instant::ZERO + config().interval * 2;
+    let mut pauses = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(node.poll(now, &mut store), None);
+        let wake = node.next_wake().expect("there is a head to sign");
+        pauses.push(wake - now);
+        now = wake;
+    }
+    assert_eq!(pauses[0], Duration::from_millis(1), "{pauses:?}");
+    assert!(pauses.windows(2).all(|two| two[1] == (two[0] * 2).min(longest)), "{pauses:?}");
+
+    // Once it is ready, nothing of that remains.
+    store.fails = None;
+    while node.poll(now, &mut store).is_some() {}
+    let complete = node.log(&node.id()).unwrap().complete;
+    assert_eq!(complete.size, 2);
+    assert!(node.next_wake().is_none_or(|wake| wake - now > longest));
+}

@@ -1,13 +1,23 @@
 //! The fuzz targets' corpora, on a stable compiler. `fuzz/README.md` says how the targets are fuzzed.
 //!
-//! With `VERISOO_FUZZ=seeds` in the environment the seeds are written into the corpora;
-//! `VERISOO_FUZZ_INPUTS` says how many inputs are drawn at random for each target.
+//! With `VERISOO_FUZZ=seeds` in the environment, and the feature `sim`, the seeds are written into the
+//! corpora anew; `VERISOO_FUZZ_INPUTS` says how many inputs are drawn at random for each target.
 
 #![allow(missing_docs, reason = "a test")]
 #![cfg(feature = "alloc")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
+
+// What the simulator's files that `fuzz/src/sim.rs` takes name by their place in the crate.
+#[cfg(not(feature = "sim"))]
+extern crate alloc;
+#[cfg(not(feature = "sim"))]
+#[path = "../src/rng.rs"]
+#[allow(dead_code, reason = "the simulator's disk needs a part of it")]
+mod rng;
+#[cfg(not(feature = "sim"))]
+use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +49,7 @@ macro_rules! nothing_is_found_in_the_corpus_of {
 nothing_is_found_in_the_corpus_of!(attestation fork_proofs frame frontier node_ops notes pair proofs store);
 
 fn run_corpus(name: &str, target: fn(&[u8])) {
+    #[cfg(feature = "sim")]
     if std::env::var("VERISOO_FUZZ").is_ok_and(|what| what == "seeds") {
         write_seeds(name);
     }
@@ -74,10 +85,19 @@ fn nothing_is_found_in_inputs_drawn_at_random() {
     }
 }
 
+#[cfg(feature = "sim")]
 fn write_seeds(name: &str) {
+    // Simulated once for all targets.
+    static SEEDS: std::sync::OnceLock<Vec<(&str, Vec<u8>)>> = std::sync::OnceLock::new();
+
     let folder = corpus(name);
     std::fs::create_dir_all(&folder).unwrap();
-    let seeds = targets::seeds().into_iter().filter(|(target, _)| *target == name);
+    for file in std::fs::read_dir(&folder).unwrap().flatten() {
+        if file.file_name().to_str().is_some_and(|name| name.starts_with("seed-")) {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let seeds = SEEDS.get_or_init(targets::seeds).iter().filter(|(target, _)| *target == name);
     for (number, (_, seed)) in seeds.enumerate() {
         std::fs::write(folder.join(format!("seed-{number:03}")), seed).unwrap();
     }

@@ -8,15 +8,28 @@
 #![allow(missing_docs, reason = "a test")]
 #![cfg(feature = "alloc")]
 
-#[path = "../fuzz/src/cheap.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
-mod cheap;
 #[path = "model/disk.rs"]
 mod disk;
 #[path = "model/federation.rs"]
 mod federation;
 #[path = "model/liar.rs"]
 mod liar;
+#[path = "../fuzz/src/signing.rs"]
+#[allow(unreachable_pub, reason = "shared with the fuzz targets")]
+mod signing;
+#[path = "../fuzz/src/sim.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "shared with the fuzz targets")]
+mod sim;
+
+// What the simulator's files that `fuzz/src/sim.rs` takes name by their place in the crate.
+#[cfg(not(feature = "sim"))]
+extern crate alloc;
+#[cfg(not(feature = "sim"))]
+#[path = "../src/rng.rs"]
+#[allow(dead_code, reason = "the simulator's disk needs a part of it")]
+mod rng;
+#[cfg(not(feature = "sim"))]
+use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
 
 use std::time::{Duration, Instant};
 
@@ -77,6 +90,17 @@ fn three_honest_nodes_and_one_writer() {
         check("writer, longer", Federation::new(Kind::Writer).meshed().begun().appends(1), Some(9));
         check("writer, crashes", Federation::new(Kind::Writer).begun().appends(2).ticks(1).crashes(1), Some(9));
     }
+}
+
+#[test]
+fn time_passes_and_nodes_crash() {
+    check("crashes", Federation::new(Kind::Writer).begun().appends(2).ticks(1).crashes(1), Some(5));
+    check("crashes and a forker", Federation::new(Kind::Forker).begun().ticks(1).crashes(1), Some(5));
+    check(
+        "crashes and a liar",
+        Federation::new(Kind::Liar).begun().appends(2).ticks(1).crashes(1).lies(&LIES[..2]),
+        Some(4),
+    );
 }
 
 #[test]

@@ -20,7 +20,6 @@ mod driver;
 mod emulator;
 mod line;
 #[allow(dead_code, reason = "the line's other end needs the rest")]
-#[path = "../firmware/src/link.rs"]
 mod link;
 mod noise;
 mod servers;

@@ -4,8 +4,8 @@
 use verisoo::Attestation;
 use verisoo::attestation::{OwnedAttestation, pae, pae_len};
 
-use super::cheap::identity;
 use super::input::Input;
+use super::signing::identity;
 
 pub fn attestation(data: &[u8]) {
     let mut input = Input::new(data);

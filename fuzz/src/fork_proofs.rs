@@ -2,15 +2,23 @@
 //! has really signed two histories.
 
 use verisoo::log::{ForkProof, leaf_hash};
-use verisoo::{Hash, Head, Signature, SignedHead};
+use verisoo::{Hash, Head, Name, Signature, SignedHead, Vkey};
 
 use super::input::Input;
 use super::naive::flip;
+use super::sim::SimScheme;
 use super::verifier::is_consistent;
 use super::writer::Writer;
 
+/// The first byte of an input that is a key and a proof as they are, say of a simulated log.
+pub const AS_IT_IS: u8 = 255;
+
 pub fn fork_proofs(data: &[u8]) {
     let mut input = Input::new(data);
+    if data.first() == Some(&AS_IT_IS) {
+        input.byte();
+        return as_it_is(&mut input);
+    }
     let common = input.between(0, 24);
     let mut left = Writer::new("writer.example");
     (0..common).for_each(|index| left.append(format!("common {index}").as_bytes()));
@@ -56,19 +64,24 @@ pub fn fork_proofs(data: &[u8]) {
     judge(&changed, &histories, is_honest);
 }
 
+/// A key of any log, its name, and bytes that may be a proof against it.
+fn as_it_is(input: &mut Input<'_>) {
+    let key = input.array();
+    let len = input.below(64);
+    let name = std::str::from_utf8(input.bytes(len)).ok().and_then(|name| Name::new(name).ok());
+    let Some(vkey) = name.and_then(|name| Vkey::<SimScheme>::new(name, key).ok()) else { return };
+    let bytes = input.rest();
+    let Ok(proof) = ForkProof::decode(bytes) else { return };
+    let mut again = vec![0; ForkProof::MAX_LEN];
+    let len = proof.encode(&mut again).expect("what was decoded can be encoded");
+    assert_eq!(again[..len], *bytes);
+    assert_eq!(proof.verify(&vkey).is_ok(), proves(&proof, |signed| signed.verify(&vkey).is_ok()), "{proof:?}");
+}
+
 fn judge(proof: &ForkProof<'_>, histories: &[Writer; 2], is_honest: bool) {
     let accepted = proof.verify(histories[0].identity.vkey()).is_ok();
     let is_signed = |signed: &SignedHead| SignedHead::sign(&histories[0].identity, signed.head) == *signed;
-    let leads = |at: usize| {
-        let Head { size, root } = proof.heads[at].head;
-        is_consistent(proof.size, &proof.roots[at], size, &root, proof.proofs[at])
-    };
-    let naive = proof.size > 0
-        && proof.heads.iter().all(|signed| signed.head.is_well_formed() && is_signed(signed))
-        && proof.roots[0] != proof.roots[1]
-        && leads(0)
-        && leads(1);
-    assert_eq!(accepted, naive, "{proof:?}");
+    assert_eq!(accepted, proves(proof, is_signed), "{proof:?}");
     if accepted {
         assert!(!is_honest, "an honest writer is accused");
         let history = |signed: &SignedHead| -> Hash {
@@ -78,4 +91,17 @@ fn judge(proof: &ForkProof<'_>, histories: &[Writer; 2], is_honest: bool) {
         };
         assert_ne!(history(&proof.heads[0]), history(&proof.heads[1]), "the heads are of one history");
     }
+}
+
+/// What a naive judge says.
+fn proves(proof: &ForkProof<'_>, is_signed: impl Fn(&SignedHead) -> bool) -> bool {
+    let leads = |at: usize| {
+        let Head { size, root } = proof.heads[at].head;
+        is_consistent(proof.size, &proof.roots[at], size, &root, proof.proofs[at])
+    };
+    proof.size > 0
+        && proof.heads.iter().all(|signed| signed.head.is_well_formed() && is_signed(signed))
+        && proof.roots[0] != proof.roots[1]
+        && leads(0)
+        && leads(1)
 }

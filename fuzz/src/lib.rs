@@ -6,7 +6,7 @@
 #![allow(unreachable_pub, reason = "a crate of its own for the fuzzer, a module for the tests")]
 
 mod attestation;
-mod cheap;
+mod faulty;
 mod fork_proofs;
 mod frame;
 mod frontier;
@@ -18,6 +18,10 @@ mod notes;
 mod pair;
 mod proofs;
 mod seeds;
+mod signing;
+mod sim;
+#[cfg(feature = "sim")]
+mod simulated;
 mod store;
 mod verifier;
 mod world;
@@ -31,6 +35,7 @@ pub use node_ops::node_ops;
 pub use notes::notes;
 pub use pair::pair;
 pub use proofs::proofs;
+#[cfg(feature = "sim")]
 pub use seeds::seeds;
 pub use store::store;
 

@@ -73,7 +73,7 @@ fn step(world: &mut World, input: &mut Input<'_>) {
         13 => fail(world, input),
         14 => operate(world, input),
         15 => {
-            world.store.fail = None;
+            world.store.mend();
             world.restart(Start::Resume);
             world.poll();
         }
@@ -201,7 +201,7 @@ fn operate(world: &mut World, input: &mut Input<'_>) {
             }
         }
         6 => {
-            world.store.fail = None;
+            world.store.mend();
             let peer = world.peer(input.below(3));
             world.node.remove_peer(peer).expect("it is there");
             world.add_peers();

@@ -4,9 +4,10 @@ use verisoo::head::{Checkpoint, MAX_NOTE, TlogProof, tlog_proof};
 use verisoo::log::leaf_hash;
 use verisoo::{Ed25519, Head, LogId, Name, SignedHead, Vkey};
 
-use super::cheap::{Cheap, identity};
 use super::input::Input;
 use super::naive::{self, Log};
+use super::signing::identity;
+use super::sim::SimScheme;
 
 pub fn notes(data: &[u8]) {
     let mut input = Input::new(data);
@@ -34,7 +35,7 @@ fn checkpoint(bytes: &[u8]) {
 
 fn vkey(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(vkey) = text.parse::<Vkey<Cheap>>() {
+    if let Ok(vkey) = text.parse::<Vkey<SimScheme>>() {
         assert_eq!(vkey.to_string(), text);
         assert!(vkey.id().as_bytes().starts_with(&vkey.key_id()));
     }

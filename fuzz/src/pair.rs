@@ -7,9 +7,9 @@ use verisoo::store::MemoryStore;
 use verisoo::wire::{Frame, Message};
 use verisoo::{Command, Config, Event, Instant, Notice, PeerId, Start};
 
-use super::cheap::identity;
 use super::input::Input;
-use super::world::TestNode;
+use super::signing::identity;
+use super::world::{TestNode, check_bounds};
 
 const NAMES: [&str; 2] = ["left.example", "right.example"];
 
@@ -27,22 +27,6 @@ struct Pair {
     /// Messages under way: whom to, and the bytes.
     packets: Vec<(usize, Vec<u8>)>,
     starts: u8,
-    /// All that was ever sent, where it is to be kept.
-    record: Option<Vec<Vec<u8>>>,
-}
-
-/// All that two nodes say to each other until they have converged.
-pub fn frames() -> Vec<Vec<u8>> {
-    let mut pair = Pair::new(&mut Input::new(&[0, 1, 1, 1]));
-    pair.record = Some(Vec::new());
-    for (at, len) in [(0, 3), (1, 5), (0, 40), (0, 1_000), (1, 0)] {
-        let Member { node, store, records } = &mut pair.members[at];
-        records.push(vec![7; len]);
-        node.append(store, &records[records.len() - 1]).expect("memory has room");
-        pair.deliver_all();
-    }
-    pair.converge();
-    pair.record.unwrap_or_default()
 }
 
 pub fn pair(data: &[u8]) {
@@ -73,8 +57,7 @@ impl Pair {
             store: MemoryStore::new(),
             records: Vec::new(),
         });
-        let mut pair =
-            Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7, record: None };
+        let mut pair = Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7 };
         pair.connect(0);
         pair.connect(1);
         pair
@@ -118,11 +101,6 @@ impl Pair {
         }
     }
 
-    fn send(&mut self, to: usize, bytes: Vec<u8>) {
-        self.record.iter_mut().for_each(|record| record.push(bytes.clone()));
-        self.packets.push((to, bytes));
-    }
-
     /// Both do what they want done, and what is under way arrives.
     fn deliver_all(&mut self) {
         self.poll(0);
@@ -149,7 +127,7 @@ impl Pair {
                 let mut buf = vec![0; 1 << 15];
                 let answer = node.respond(self.now, store, frame.id, &request, &mut buf).expect("there is room");
                 let answer = answer.to_vec();
-                self.send(1 - to, answer);
+                self.packets.push((1 - to, answer));
             }
             Message::Response(response) => {
                 let event = Event::answer(self.peers[to], frame.id, response);
@@ -179,7 +157,7 @@ impl Pair {
             }
             if let Some(bytes) = node.encode(store, &command, &mut buf).expect("memory does not fail") {
                 let bytes = bytes.to_vec();
-                self.send(1 - at, bytes);
+                self.packets.push((1 - at, bytes));
             }
         }
         let excess = self.packets.len().saturating_sub(200);
@@ -198,6 +176,7 @@ impl Pair {
     /// Each holds of the other's log a prefix, byte for byte.
     fn check(&mut self) {
         for at in 0..2 {
+            check_bounds(&self.members[at].node, &self.config);
             let id = self.members[1 - at].node.id();
             let info = self.members[at].node.log(&id).expect("a peer's log is followed");
             assert!(!info.is_forked && !info.is_damaged);

@@ -1,19 +1,18 @@
-//! Inputs to begin with: what honest nodes say to each other, true texts, and bytes drawn at random for
-//! the targets that make their own sense of them.
+//! Inputs to begin with: what nodes say to each other in simulations, true texts, and bytes drawn at random
+//! for the targets that make their own sense of them.
 
 use verisoo::Attestation;
 use verisoo::head::tlog_proof;
 use verisoo::log::leaf_hash;
 
-use super::cheap::identity;
 use super::naive::{self, Log};
-use super::pair::frames;
+use super::signing::identity;
 use super::writer::Writer;
 
 /// Seeds, each with the target it is for.
+#[cfg(feature = "sim")]
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let mut seeds = Vec::new();
-    seeds.extend(distinct(frames()).into_iter().map(|frame| ("frame", frame)));
+    let mut seeds = super::simulated::inputs();
     seeds.extend(texts().into_iter().map(|text| ("notes", text)));
     seeds.extend(statements().into_iter().map(|statement| ("attestation", statement)));
     for (at, target) in ["fork_proofs", "frontier", "node_ops", "pair", "proofs", "store"].into_iter().enumerate() {
@@ -26,12 +25,6 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 fn draw(state: &mut u64) -> u8 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     state.to_be_bytes()[0]
-}
-
-/// Frames of which no two have the same kind and length.
-fn distinct(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut seen = std::collections::BTreeSet::new();
-    frames.into_iter().filter(|frame| seen.insert((frame.get(2..4).map(<[u8]>::to_vec), frame.len()))).collect()
 }
 
 /// A byte says which parser; see `notes`.

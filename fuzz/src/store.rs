@@ -1,247 +1,152 @@
-//! A store that fails and crashes, and the target that opens nodes on what a crash left: nothing that a
-//! node showed is lost, and nobody signs twice.
+//! A node on a disk that fails in every way the simulator knows, and that crashes: what was synced is
+//! there afterwards, nothing that the node showed is lost, nothing torn is served, and nobody signs twice.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
-use verisoo::log::{ForkProof, Position};
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::store::{MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Nonce, Request, RequestId, StatusRequest};
-use verisoo::{Answers, Hash, LogId, Name, Start};
+use verisoo::{Answers, Hash, Start};
 
 use super::input::Input;
-use super::world::{World, encode_frame};
+use super::sim::{Disk, DiskFault};
+use super::world::{FORKER, World, encode_frame};
 
-/// A store in memory that fails when it is told to, and knows what is durable.
-#[derive(Default)]
-pub struct FaultyStore {
-    pub memory: MemoryStore,
-    /// As it was at the last sync.
-    pub synced: MemoryStore,
-    /// As it was after each write since then.
-    written: VecDeque<MemoryStore>,
-    /// Whether that is to be remembered: it costs a copy a write.
-    pub remembers: bool,
-    is_dirty: bool,
-    pub fail: Option<Failing>,
-    pub has_failed: bool,
-}
-
-pub struct Failing {
-    calls_before: usize,
-    calls: usize,
-    error: StoreError,
-}
-
-impl FaultyStore {
-    /// After `calls_before` more calls, `calls` of them fail.
-    pub fn fail_after(&mut self, calls_before: usize, calls: usize, error: StoreError) {
-        self.fail = Some(Failing { calls_before, calls, error });
-    }
-
-    /// What a crash leaves: all that was synced, and some of what was written since, in order.
-    pub fn crash(&mut self, input: &mut Input<'_>) {
-        let kept = input.below(self.written.len() + 1);
-        if kept > 0 {
-            self.memory = self.written[kept - 1].clone();
-        } else {
-            self.memory = self.synced.clone();
-        }
-        self.become_durable();
-    }
-
-    /// Another disk, all of it durable.
-    pub fn replace(&mut self, memory: MemoryStore) {
-        self.memory = memory;
-        self.become_durable();
-    }
-
-    fn become_durable(&mut self) {
-        self.synced = self.memory.clone();
-        self.written.clear();
-        self.is_dirty = false;
-        self.fail = None;
-    }
-
-    fn call(&mut self) -> Result<&mut MemoryStore, StoreError> {
-        if let Some(failing) = &mut self.fail {
-            if failing.calls_before > 0 {
-                failing.calls_before -= 1;
-            } else if failing.calls > 0 {
-                failing.calls -= 1;
-                self.has_failed = true;
-                return Err(failing.error);
-            } else {
-                self.fail = None;
-            }
-        }
-        Ok(&mut self.memory)
-    }
-
-    fn write(&mut self, write: impl FnOnce(&mut MemoryStore) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        write(self.call()?)?;
-        self.is_dirty = true;
-        if self.remembers {
-            self.written.push_back(self.memory.clone());
-            if self.written.len() > 16 {
-                self.written.pop_front();
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Store for FaultyStore {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.call()?.next_log(after)
-    }
-
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.call()?.log(log)
-    }
-
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.write(|memory| memory.create(log, name, key, origin))
-    }
-
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.write(|memory| memory.set_origin(log, origin))
-    }
-
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.write(|memory| memory.remove(log))
-    }
-
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.write(|memory| memory.commit(log, commit))
-    }
-
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.write(|memory| memory.truncate(log, size))
-    }
-
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.call()?.records(log, start, end, buf)
-    }
-
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.call()?.hash(log, position)
-    }
-
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
-        self.call()?.proof(log, buf)
-    }
-
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.write(|memory| memory.put_fork(log, proof))
-    }
-
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        assert!(buf.len() >= ForkProof::MAX_LEN);
-        self.call()?.fork(log, buf)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.call()?;
-        if std::mem::take(&mut self.is_dirty) {
-            self.synced = self.memory.clone();
-            self.written.clear();
-        }
-        Ok(())
-    }
-
-    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.call()?.acknowledged(log, size)
-    }
-}
-
-/// A node that crashes at any point and is opened on what is left, or on an older state, or on nothing.
 pub fn store(data: &[u8]) {
     let mut input = Input::new(data);
     let mut world = World::new(&mut input);
-    world.store.remembers = true;
     let mut backups = vec![MemoryStore::new()];
     world.poll();
-    for _ in 0..60 {
+    for _ in 0..80 {
         if input.is_empty() {
             break;
         }
-        match input.below(9) {
-            0 => {
-                let len = input.below(40);
-                let _ = world.append(input.bytes(len));
-            }
-            1 => {
-                let writer = input.below(3);
-                world.writers[writer].append(&[input.byte()]);
-                if writer == 2 {
-                    let record = world.writers[2].records.last().cloned().unwrap_or_default();
-                    world.writers[3].append(&record);
-                }
-            }
-            2 => {
-                world.now = world.now + core::time::Duration::from_millis(input.choose(&[5, 100, 1_000, 10_000]));
-                world.poll();
-            }
-            3 => exchange(&mut world),
-            4 => {
-                let error = input.choose(&[StoreError::NotReady, StoreError::Full, StoreError::Failed]);
-                world.store.fail_after(input.below(8), 1 + input.below(6), error);
-            }
-            5 => backups.push(world.store.synced.clone()),
-            6 => crash(&mut world, &mut input),
-            7 => restore(&mut world, &mut input, &backups),
-            _ => world.poll(),
-        }
-        show(&mut world);
+        step(&mut world, &mut input, &mut backups);
         world.check();
     }
+    world.store.mend();
+    if world.store.has_rotted {
+        // What a node found damaged it finds damaged until it is started again.
+        restart(&mut world);
+    }
+    show(&mut world);
     world.drain(150);
     world.expects_writing = true;
     world.check();
 }
 
-/// Everybody answers truly what was asked so far.
-fn exchange(world: &mut World) {
-    for (peer, request) in std::mem::take(&mut world.sent) {
+fn step(world: &mut World, input: &mut Input<'_>, backups: &mut Vec<MemoryStore>) {
+    match input.below(12) {
+        0 => {
+            let len = input.below(40);
+            let _ = world.append(input.bytes(len));
+        }
+        1 => grow(world, input),
+        2 => {
+            world.now = world.now + Duration::from_millis(input.choose(&[5, 100, 1_000, 10_000]));
+            world.poll();
+        }
+        3 => exchange(world, input),
+        4 => {
+            let error = input.choose(&[StoreError::NotReady, StoreError::Full, StoreError::Failed]);
+            world.store.fail_after(input.below(8), 1 + input.below(6), error);
+        }
+        5 => break_down(world, input),
+        6 => world.store.mend(),
+        7 => backups.push(world.store.disk.backup().expect("it can be copied")),
+        8 => crash(world, input),
+        9 => restore(world, input, backups),
+        10 => show(world),
+        _ => world.poll(),
+    }
+}
+
+/// A writer appends; the forker to both of its histories or, at times, to one.
+fn grow(world: &mut World, input: &mut Input<'_>) {
+    let writer = input.choose(&[0, 1, 2, 3, 2]);
+    let record = [input.byte()];
+    world.writers[writer].append(&record);
+    if writer == FORKER[0] && input.below(4) > 0 {
+        world.writers[FORKER[1]].append(&record);
+    }
+}
+
+/// Everybody answers truly what was asked so far, or as much of it as there is before the power goes.
+fn exchange(world: &mut World, input: &mut Input<'_>) {
+    let count = if input.flag() { world.sent.len() } else { input.below(4).min(world.sent.len()) };
+    for (peer, request) in world.sent.drain(..count).collect::<Vec<_>>() {
         let reply = world.reply(peer, &request, None);
         world.answer(peer, &reply);
     }
-    world.poll();
+    if input.flag() {
+        world.poll();
+    }
+}
+
+fn break_down(world: &mut World, input: &mut Input<'_>) {
+    let permille = input.choose(&[50, 300, 1_000]);
+    let fault = input.choose(&[
+        DiskFault::Errors { permille },
+        DiskFault::NotReady { permille },
+        DiskFault::Full,
+        DiskFault::Rot { permille },
+    ]);
+    world.store.break_down(fault, input.byte().into());
 }
 
 /// Somebody looks at the node: its own head, where there is one, is known to the peers from then on.
 fn show(world: &mut World) {
-    let log = world.own.id();
-    let request = Request::Proof { log, size: 0, limit: u32::MAX };
-    world.ask(&encode_frame(&Frame { id: RequestId::new(0), message: Message::Request(request) }));
+    let logs: Vec<_> = world.node.logs().map(|log| (log.log, log.have)).collect();
+    for (log, have) in logs {
+        ask(world, Request::Proof { log, size: have / 2, limit: u32::MAX });
+        ask(world, Request::Records { log, start: have / 2, count: have, limit: u32::MAX });
+        ask(world, Request::Fork { log });
+    }
+    let asker = world.writers[0].id();
     let status = StatusRequest {
-        asker: world.writers[0].id(),
+        asker,
         nonce: Nonce([0; 16]),
         digest: Hash::EMPTY_ROOT,
         compared: None,
         after: None,
         limit: u32::MAX,
     };
-    let frame = Frame { id: RequestId::new(0), message: Message::Request(Request::Status(status)) };
-    world.ask(&encode_frame(&frame));
+    ask(world, Request::Status(status));
+    let own = world.own.id();
+    ask(world, Request::Proof { log: own, size: 0, limit: u32::MAX });
 }
 
-/// Power is lost: what was not durable may be gone, what was shown is not.
+fn ask(world: &mut World, request: Request<'_>) {
+    world.ask(&encode_frame(&Frame { id: RequestId::new(0), message: Message::Request(request) }));
+}
+
+/// Power is lost: what was not durable may be gone, what was is not.
 fn crash(world: &mut World, input: &mut Input<'_>) {
-    let was_recovering = !world.expects_writing && world.node.is_recovering();
-    world.store.crash(input);
-    world.forget_all();
-    world.restart(if was_recovering { Start::Recover(Answers::All) } else { Start::Resume });
-    keep_own(world);
-    world.poll();
+    let mut durable = world.store.disk.backup().expect("it can be copied");
+    world.store.crash(input.byte().into());
+    world.remember_durable(|log| durable.log(log).expect("memory"));
+    restart(world);
 }
 
-/// The disk is replaced by an older one, and the operator says so.
-fn restore(world: &mut World, input: &mut Input<'_>, backups: &[MemoryStore]) {
-    world.store.replace(backups[input.below(backups.len())].clone());
-    world.forget_all();
+/// The disk is replaced by an older one, and the operator says so. Later ones are thrown away: on them may
+/// be heads that nobody was shown, and others in their place by then.
+fn restore(world: &mut World, input: &mut Input<'_>, backups: &mut Vec<MemoryStore>) {
+    let chosen = input.below(backups.len());
+    backups.truncate(chosen + 1);
+    world.store.replace(backups[chosen].clone());
+    world.remember_durable(|_| None);
     world.expects_writing = false;
-    world.restart(Start::Recover(Answers::All));
+    start(world, Start::Recover(Answers::All));
+}
+
+/// The node is started again; where it was taking its log back, it goes on with that.
+fn restart(world: &mut World) {
+    let is_recovering = !world.expects_writing && world.node.is_recovering();
+    start(world, if is_recovering { Start::Recover(Answers::All) } else { Start::Resume });
+}
+
+fn start(world: &mut World, start: Start) {
+    world.restart(start);
+    world.store.has_rotted = false;
     keep_own(world);
     world.poll();
 }

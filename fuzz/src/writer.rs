@@ -3,12 +3,13 @@
 use verisoo::log::{prove_consistency, stored_count};
 use verisoo::{Hash, Head, Identity, LogId, Records, SignedHead};
 
-use super::cheap::{Cheap, identity};
 use super::naive::{Log, collect, place};
+use super::signing::identity;
+use super::sim::SimScheme;
 
 #[derive(Clone)]
 pub struct Writer {
-    pub identity: Identity<Cheap>,
+    pub identity: Identity<SimScheme>,
     pub records: Vec<Vec<u8>>,
     leaves: Vec<Hash>,
     stored: Vec<Hash>,

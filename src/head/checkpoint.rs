@@ -37,7 +37,11 @@ pub struct Checkpoint<'a> {
 
 impl<'a> Checkpoint<'a> {
     /// Reads a checkpoint with its signature lines, copying nothing. Anything that departs from the one
-    /// way of writing it is refused, extension lines too.
+    /// way of writing it is refused, extension lines too (which C2SP tlog-checkpoint allows).
+    ///
+    /// Errors: any [`NoteError`] but [`OtherOrigin`](NoteError::OtherOrigin) and
+    /// [`Signature`](NoteError::Signature); [`Unsigned`](NoteError::Unsigned) where there is no signature
+    /// line at all.
     pub fn parse(note: &'a [u8]) -> Result<Self, NoteError> {
         let Note { text, signatures } = Note::parse(note)?;
         let mut lines = text.split_terminator('\n');
@@ -78,6 +82,28 @@ impl<'a> Checkpoint<'a> {
     /// Checks that this is a checkpoint of the log of `vkey`: its origin is the key's name, there is a
     /// signature of the key, and none that names the key is false. Other signers' lines are ignored, also
     /// those that share only the name or only the key id.
+    ///
+    /// Errors: [`NoteError::OtherOrigin`], [`NoteError::Unsigned`], [`NoteError::Signature`].
+    ///
+    /// ```
+    /// use verisoo::head::{Checkpoint, NoteError};
+    /// use verisoo::{Ed25519, Head, Identity, SignedHead};
+    ///
+    /// let log = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+    /// let signed = SignedHead::sign(&log, Head::EMPTY);
+    /// let note = signed.to_note(log.vkey()).to_string();
+    ///
+    /// // Another key of the same name does not verify it, although it is of the origin.
+    /// let renewed = Identity::<Ed25519>::from_seed("example.com/log", &[8; 32])?;
+    /// let checkpoint = Checkpoint::parse(note.as_bytes())?;
+    /// assert_eq!(checkpoint.verify(renewed.vkey()), Err(NoteError::Unsigned));
+    ///
+    /// // Signatures by others may stand beside the log's own, before it or after it.
+    /// let (_, line) = note.split_once("\n\n").unwrap();
+    /// let both = note.replace(line, &format!("— witness.example AAAAAAAAAAA=\n{line}"));
+    /// assert_eq!(Checkpoint::parse(both.as_bytes())?.verify(log.vkey()), Ok(signed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<SignedHead, NoteError> {
         if self.origin != vkey.name().as_str() {
             return Err(NoteError::OtherOrigin);

@@ -20,11 +20,26 @@ pub use checkpoint::Checkpoint;
 pub use note::{MAX_NOTE, MAX_NOTE_SIGNATURES, NoteError, SignatureLine, SignatureLines};
 pub use tlog_proof::{MAX_TLOG_PROOF, TlogProof, TlogProofError, tlog_proof};
 
-/// A tree head: how many leaves, and their root. Plain data: nothing is checked until a
-/// [`SignedHead`] is.
+/// A tree head: how many leaves, and their root (of RFC 9162 section 4.9, what C2SP tlog-checkpoint signs:
+/// neither time nor extensions). Plain data: nothing is checked until a [`SignedHead`] is.
+///
+/// ```
+/// use verisoo::Head;
+/// use verisoo::log::{Frontier, leaf_hash};
+///
+/// let mut frontier = Frontier::new();
+/// assert_eq!(Head { size: 0, root: frontier.root() }, Head::EMPTY);
+/// frontier.push(leaf_hash(b"a record"), |_| ())?;
+/// let head = Head { size: frontier.size(), root: frontier.root() };
+/// assert!(head.is_well_formed());
+///
+/// // No log has no records and another root than the empty tree's.
+/// assert!(!Head { size: 0, ..head }.is_well_formed());
+/// # Ok::<(), verisoo::log::TooLarge>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Head {
-    /// Number of leaves.
+    /// Number of leaves: 0 to 2^62.
     pub size: u64,
     /// Root of the tree of the first `size` leaves.
     pub root: Hash,
@@ -42,7 +57,8 @@ impl Head {
     }
 }
 
-/// A 64-byte signature.
+/// A 64-byte signature, of Ed25519 or of whatever [`Scheme`](crate::Scheme) is used. Only bytes: whether it
+/// is anybody's is asked of a [`Vkey`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; 64]);
 
@@ -89,14 +105,23 @@ impl fmt::Display for HeadError {
 
 impl core::error::Error for HeadError {}
 
-/// A head and the log key's signature over its checkpoint text.
+/// A head and the log key's signature over its checkpoint text (C2SP tlog-checkpoint): what RFC 9162 section
+/// 4.10 calls a signed tree head.
 ///
 /// ```
+/// use verisoo::head::HeadError;
+/// use verisoo::log::leaf_hash;
 /// use verisoo::{Ed25519, Head, Identity, SignedHead};
 ///
 /// let identity = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
-/// let signed = SignedHead::sign(&identity, Head::EMPTY);
+/// let signed = SignedHead::sign(&identity, Head { size: 1, root: leaf_hash(b"a record") });
 /// assert_eq!(signed.verify(identity.vkey()), Ok(()));
+///
+/// // It is signed for this size, this root, and the log of this name and key.
+/// let longer = SignedHead { head: Head { size: 2, ..signed.head }, ..signed };
+/// assert_eq!(longer.verify(identity.vkey()), Err(HeadError::Signature));
+/// let renamed = Identity::<Ed25519>::from_seed("example.com/other", &[7; 32])?;
+/// assert_eq!(signed.verify(renamed.vkey()), Err(HeadError::Signature));
 /// # Ok::<(), verisoo::key::KeyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +140,9 @@ impl SignedHead {
         Self { head, signature: identity.sign(text.as_bytes()) }
     }
 
-    /// Checks the head's form, then the signature of the log's key.
+    /// Checks the head's form ([`Head::is_well_formed`]), then the signature of the log's key.
+    ///
+    /// Errors: [`HeadError::Malformed`], [`HeadError::Signature`].
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<(), HeadError> {
         if !self.head.is_well_formed() {
             return Err(HeadError::Malformed);
@@ -142,7 +169,23 @@ impl SignedHead {
     }
 
     /// Reads a checkpoint and checks that it is the log's: [`Checkpoint::parse`], then
-    /// [`Checkpoint::verify`].
+    /// [`Checkpoint::verify`], with the errors of both.
+    ///
+    /// ```
+    /// use verisoo::head::NoteError;
+    /// use verisoo::{Ed25519, Head, Identity, SignedHead};
+    ///
+    /// let log = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+    /// let note = SignedHead::sign(&log, Head::EMPTY).to_note(log.vkey()).to_string();
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), log.vkey())?.head, Head::EMPTY);
+    ///
+    /// // Whatever is wrong with a note has a name.
+    /// let other = Identity::<Ed25519>::from_seed("example.com/other", &[7; 32])?;
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), other.vkey()), Err(NoteError::OtherOrigin));
+    /// let rewound = note.replacen("\n0\n", "\n00\n", 1);
+    /// assert_eq!(SignedHead::from_note(rewound.as_bytes(), log.vkey()), Err(NoteError::Size));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_note<S: Scheme>(note: &[u8], vkey: &Vkey<S>) -> Result<Self, NoteError> {
         Checkpoint::parse(note)?.verify(vkey)
     }

@@ -96,7 +96,7 @@ impl<'a> Note<'a> {
     }
 }
 
-/// The signature lines of a note, in order.
+/// The signature lines of a note, in order: an iterator over 1 to [`MAX_NOTE_SIGNATURES`] of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureLines<'a> {
     // Checked: whole lines, each of the form.
@@ -136,7 +136,25 @@ impl fmt::Display for SignatureLines<'_> {
     }
 }
 
-/// One signature line of a note: who signed, and what. Its form is checked, the signature is not.
+/// One signature line of a note (C2SP signed-note): who signed, and what. Its form is checked, the signature
+/// is not.
+///
+/// ```
+/// use verisoo::head::Checkpoint;
+/// use verisoo::{Ed25519, Head, Identity, SignedHead};
+///
+/// let log = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+/// let signed = SignedHead::sign(&log, Head::EMPTY);
+/// // The log's line, and one of some other algorithm.
+/// let note = format!("{}— witness.example AAAAAAAAAAA=\n", signed.to_note(log.vkey()));
+///
+/// let checkpoint = Checkpoint::parse(note.as_bytes())?;
+/// let lines: Vec<_> = checkpoint.signatures().collect();
+/// assert_eq!((lines[0].name(), lines[0].key_id()), ("example.com/log", log.vkey().key_id()));
+/// assert_eq!(lines[0].signature(), Some(signed.signature));
+/// assert_eq!((lines[1].name(), lines[1].signature()), ("witness.example", None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureLine<'a> {
     name: &'a str,
@@ -150,7 +168,7 @@ impl<'a> SignatureLine<'a> {
         self.name
     }
 
-    /// The id of the key.
+    /// The id of the key: a hint, as [`Vkey::key_id`](crate::Vkey::key_id) says.
     pub fn key_id(&self) -> [u8; 4] {
         self.key_id
     }

@@ -112,7 +112,37 @@ impl<C: fmt::Display> fmt::Display for ProofText<'_, C> {
     }
 }
 
-/// A proof that has been read but not verified.
+/// A proof (C2SP tlog-proof) that has been read but not verified: nothing in it is to be believed before
+/// [`TlogProof::verify`].
+///
+/// ```
+/// use verisoo::head::{TlogProof, TlogProofError, tlog_proof};
+/// use verisoo::log::{leaf_hash, prove_inclusion};
+/// use verisoo::store::{MemoryStore, Store};
+/// use verisoo::{Config, Identity, Instant, Node};
+///
+/// // A node proves that the second of its three records is in its log…
+/// let identity = Identity::from_seed("example.com/log", &[7; 32])?;
+/// let mut store = MemoryStore::new();
+/// let mut node: Node = Node::new(identity, Config::default(), [9; 32], Instant::ZERO);
+/// for record in ["one", "two", "three"] {
+///     node.append(&mut store, record.as_bytes())?;
+/// }
+/// node.publish(&mut store)?;
+/// let (log, vkey) = (node.id(), *node.vkey());
+/// let signed = node.checkpoint(&mut store, &log)?.unwrap();
+/// let mut hashes = Vec::new();
+/// let read = |position| store.hash(&log, position);
+/// prove_inclusion(1, signed.head.size, read, |hash| hashes.push(*hash.as_bytes()))?;
+/// let text = tlog_proof(1, &hashes, signed.to_note(&vkey), b"").to_string();
+///
+/// // …to somebody who has the record, this text, and the log's key.
+/// let proof = TlogProof::parse(text.as_bytes())?;
+/// assert_eq!(proof.verify(&vkey, &leaf_hash(b"two"))?.head.size, 3);
+/// let refused = proof.verify(&vkey, &leaf_hash(b"too"));
+/// assert!(matches!(refused, Err(TlogProofError::Inclusion(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlogProof<'a> {
     extra: Option<&'a str>,
@@ -124,6 +154,10 @@ pub struct TlogProof<'a> {
 
 impl<'a> TlogProof<'a> {
     /// Reads a proof, copying nothing. Anything that departs from the one way of writing it is refused.
+    ///
+    /// Errors: any [`TlogProofError`] but [`Inclusion`](TlogProofError::Inclusion); of its checkpoint, those of
+    /// [`Checkpoint::parse`]. Whether there are as many hashes as index and size ask for is seen by
+    /// [`verify`](Self::verify).
     pub fn parse(text: &'a [u8]) -> Result<Self, TlogProofError> {
         if text.len() > MAX_TLOG_PROOF {
             return Err(TlogProofError::TooLong);
@@ -150,7 +184,8 @@ impl<'a> TlogProof<'a> {
         Ok(Self { extra, index, hashes, checkpoint: Checkpoint::parse(note.as_bytes())? })
     }
 
-    /// The index of the record that is claimed to be in the log.
+    /// The index of the record that is claimed to be in the log, counted from 0. Any `u64`, until it is
+    /// verified.
     pub fn index(&self) -> u64 {
         self.index
     }
@@ -179,7 +214,9 @@ impl<'a> TlogProof<'a> {
     /// Checks that the record with the leaf hash `leaf` is in the log of `vkey`: the checkpoint is that
     /// log's (see [`Checkpoint::verify`]), and the inclusion proof leads from the leaf to its root. The
     /// leaf hash is [`leaf_hash`](crate::log::leaf_hash) of the record one holds, never of something that
-    /// came with the proof.
+    /// came with the proof. The signed head is the checkpoint's.
+    ///
+    /// Errors: [`TlogProofError::Checkpoint`], [`TlogProofError::Inclusion`].
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>, leaf: &Hash) -> Result<SignedHead, TlogProofError> {
         let signed = self.checkpoint.verify(vkey)?;
         let mut hashes = [[0; Hash::LEN]; MAX_HASHES];

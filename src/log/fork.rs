@@ -18,6 +18,31 @@ use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
 ///
 /// Plain data: nothing is checked until [`verify`](Self::verify) is asked.
+///
+/// ```
+/// use verisoo::log::{ForkError, ForkProof, leaf_hash, node_hash};
+/// use verisoo::{Ed25519, Head, Identity, SignedHead};
+///
+/// // One writer signs two histories of two records that part at the second.
+/// let writer = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+/// let roots = [b"pay bob", b"pay eve"].map(|second| node_hash(&leaf_hash(b"opened"), &leaf_hash(second)));
+/// let heads = roots.map(|root| SignedHead::sign(&writer, Head { size: 2, root }));
+/// let proof = ForkProof { heads, size: 2, roots, proofs: [&[], &[]] };
+/// assert_eq!(proof.verify(writer.vkey()), Ok(()));
+///
+/// // It travels as bytes, and convinces whoever has the log's key.
+/// let mut buf = [0; ForkProof::MAX_LEN];
+/// let len = proof.encode(&mut buf).unwrap();
+/// let received = ForkProof::decode(&buf[..len])?;
+/// assert_eq!(received.verify(writer.vkey()), Ok(()));
+///
+/// // The same head twice proves nothing, and nothing is proven against another's log.
+/// let harmless = ForkProof { heads: [heads[0]; 2], roots: [roots[0]; 2], ..proof };
+/// assert_eq!(harmless.verify(writer.vkey()), Err(ForkError::SameRoot));
+/// let other = Identity::<Ed25519>::from_seed("example.com/log", &[8; 32])?;
+/// assert_eq!(proof.verify(other.vkey()), Err(ForkError::Signature));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ForkProof<'a> {
     /// The two heads.
@@ -61,13 +86,16 @@ impl fmt::Display for ForkError {
 impl core::error::Error for ForkError {}
 
 impl<'a> ForkProof<'a> {
-    /// The longest encoding, in bytes: two heads of about 2^62 leaves with 63 hashes each.
+    /// The longest encoding, 4,319 bytes: two heads of about 2^62 leaves with 63 hashes each.
     pub const MAX_LEN: usize = 2 * MAX_HEAD + MAX_VARINT + 2 * Hash::LEN + 2 * MAX_PROOF_FIELD;
 
     /// Checks the proof with nothing but the log's key: at one size there are two different roots, each
     /// leads to its head, and both heads are signed.
     ///
     /// The cheap checks come first, so that made-up proofs cost no signature checks.
+    ///
+    /// Errors: [`ForkError::OutOfRange`], [`ForkError::SameRoot`], [`ForkError::Proof`],
+    /// [`ForkError::Malformed`], [`ForkError::Signature`], the first of them that is the case.
     pub fn verify<S: Scheme>(&self, vkey: &Vkey<S>) -> Result<(), ForkError> {
         if self.size == 0 || self.heads.iter().any(|signed| self.size > signed.head.size) {
             return Err(ForkError::OutOfRange);

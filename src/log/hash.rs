@@ -70,13 +70,30 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// The hash of a leaf: `SHA-256(00 ‖ record)`.
+/// The hash of a leaf: `SHA-256(00 ‖ record)` (RFC 9162 section 2.1.1). A record may be empty, and of any length.
 #[must_use]
 pub fn leaf_hash(record: &[u8]) -> Hash {
     Hash::of(&[&[0x00], record])
 }
 
-/// The hash of an inner node: `SHA-256(01 ‖ left ‖ right)`.
+/// The hash of an inner node: `SHA-256(01 ‖ left ‖ right)` (RFC 9162 section 2.1.1).
+///
+/// ```
+/// use verisoo::log::{Frontier, leaf_hash, node_hash};
+///
+/// let (left, right) = (leaf_hash(b"a"), leaf_hash(b"b"));
+/// let root = node_hash(&left, &right);
+///
+/// let mut frontier = Frontier::new();
+/// frontier.push(left, |_| ())?;
+/// frontier.push(right, |_| ())?;
+/// assert_eq!(frontier.root(), root);
+///
+/// // A record made of a node's two hashes is not that node.
+/// let record = [*left.as_bytes(), *right.as_bytes()].concat();
+/// assert_ne!(leaf_hash(&record), root);
+/// # Ok::<(), verisoo::log::TooLarge>(())
+/// ```
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     // One buffer and one update: two SHA-256 blocks, no bookkeeping between the parts.

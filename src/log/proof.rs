@@ -87,8 +87,29 @@ pub fn inclusion_proof_len(index: u64, size: u64) -> Option<usize> {
 }
 
 /// Root of the first `size` leaves, its subtrees read through `read`, from right to left: at most 62
-/// reads. The root of the empty tree is [`Hash::EMPTY_ROOT`]; [`ProveError::OutOfRange`] where `size` is
-/// beyond [`MAX_SIZE`].
+/// reads. The root of the empty tree is [`Hash::EMPTY_ROOT`].
+///
+/// Errors: [`ProveError::OutOfRange`] where `size` is beyond [`MAX_SIZE`], [`ProveError::Read`] with what
+/// `read` failed with.
+///
+/// ```
+/// use verisoo::log::{Frontier, Position, leaf_hash, root_at};
+///
+/// let mut stored = Vec::new();
+/// let mut frontier = Frontier::new();
+/// let mut roots = vec![frontier.root()];
+/// for record in ["a", "b", "c", "d", "e"] {
+///     frontier.push(leaf_hash(record.as_bytes()), |hash| stored.push(hash))?;
+///     roots.push(frontier.root());
+/// }
+///
+/// // What the root was at any earlier size is known from the hashes stored since.
+/// let read = |position: Position| stored.get(position.stored_index() as usize).copied().ok_or("not stored");
+/// for (size, root) in (0..).zip(roots) {
+///     assert_eq!(root_at(size, read), Ok(root));
+/// }
+/// # Ok::<(), verisoo::log::TooLarge>(())
+/// ```
 pub fn root_at<E>(size: u64, mut read: impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
     if size > MAX_SIZE {
         return Err(ProveError::OutOfRange);
@@ -97,8 +118,11 @@ pub fn root_at<E>(size: u64, mut read: impl FnMut(Position) -> Result<Hash, E>) 
 }
 
 /// Builds the consistency proof from `old` to `new` (RFC 9162 section 2.1.4.1), handing its hashes to
-/// `emit` one by one. Both sizes may be smaller than the log. [`ProveError::OutOfRange`] unless
-/// 1 ≤ old ≤ new ≤ 2^62; the proof is empty where the two are equal.
+/// `emit` one by one, at most 63. Both sizes may be smaller than the log; the proof is empty where the two
+/// are equal.
+///
+/// Errors: [`ProveError::OutOfRange`] unless 1 ≤ old ≤ new ≤ 2^62, [`ProveError::Read`] with what `read`
+/// failed with.
 ///
 /// ```
 /// use verisoo::log::{Frontier, leaf_hash, prove_consistency, root_at, verify_consistency};
@@ -131,8 +155,30 @@ pub fn prove_consistency<E>(
 }
 
 /// Builds the inclusion proof of `index` in the tree of `size` (RFC 9162 section 2.1.3.1), handing its
-/// hashes to `emit` one by one. The size may be smaller than the log. [`ProveError::OutOfRange`] unless
-/// index < size ≤ 2^62.
+/// hashes to `emit` one by one, at most 62: the leaf's sibling first. The size may be smaller than the log.
+///
+/// Errors: [`ProveError::OutOfRange`] unless index < size ≤ 2^62, [`ProveError::Read`] with what `read`
+/// failed with.
+///
+/// ```
+/// use verisoo::log::{Frontier, Position, leaf_hash, node_hash, prove_inclusion};
+///
+/// let mut stored = Vec::new();
+/// let mut frontier = Frontier::new();
+/// for record in ["d0", "d1", "d2", "d3", "d4", "d5", "d6"] {
+///     frontier.push(leaf_hash(record.as_bytes()), |hash| stored.push(hash))?;
+/// }
+/// let read = |position: Position| stored.get(position.stored_index() as usize).copied().ok_or("not stored");
+///
+/// // RFC 9162 section 2.1.5: in the tree of seven, the proof for d6 is [i, k].
+/// let mut proof = Vec::new();
+/// prove_inclusion(6, 7, read, |hash| proof.push(hash)).unwrap();
+/// let [d0, d1, d2, d3, d4, d5] = ["d0", "d1", "d2", "d3", "d4", "d5"].map(|d| leaf_hash(d.as_bytes()));
+/// let i = node_hash(&d4, &d5);
+/// let k = node_hash(&node_hash(&d0, &d1), &node_hash(&d2, &d3));
+/// assert_eq!(proof, [i, k]);
+/// # Ok::<(), verisoo::log::TooLarge>(())
+/// ```
 pub fn prove_inclusion<E>(
     index: u64,
     size: u64,
@@ -148,10 +194,37 @@ pub fn prove_inclusion<E>(
 
 /// From a kept consistency proof `held` → `new` and the hashes of the first `held` leaves: the
 /// consistency proof from any `old` ≤ `held` to `new`, hash for hash what [`prove_consistency`] would
-/// emit with all `new` leaves at hand. So a partial replica can prove what it has.
+/// emit with all `new` leaves at hand. So a partial replica can prove what it has. (RFC 9162 has nothing of
+/// the kind; what comes out is a proof of its section 2.1.4.)
 ///
-/// [`ProveError::OutOfRange`] unless 1 ≤ old ≤ held ≤ new ≤ 2^62. That the kept proof is true is not
-/// checked again: from a false one comes a false proof, of the right length.
+/// Errors: [`ProveError::OutOfRange`] unless 1 ≤ old ≤ held ≤ new ≤ 2^62, [`ProveError::WrongLength`] where
+/// `kept` is not as long as [`consistency_proof_len`] of `held` and `new`, [`ProveError::Read`] with what
+/// `read` failed with. That the kept proof is true is not checked again: from a false one comes a false
+/// proof, of the right length.
+///
+/// ```
+/// use verisoo::log::{
+///     Frontier, Position, extend_consistency, leaf_hash, prove_consistency, root_at, stored_count, verify_consistency,
+/// };
+///
+/// let mut stored = Vec::new();
+/// let mut frontier = Frontier::new();
+/// for record in 0..100_u32 {
+///     frontier.push(leaf_hash(&record.to_le_bytes()), |hash| stored.push(hash))?;
+/// }
+/// let all = |position: Position| stored.get(position.stored_index() as usize).copied().ok_or("not held");
+/// let mut kept = Vec::new();
+/// prove_consistency(60, 100, all, |hash| kept.push(*hash.as_bytes())).unwrap();
+///
+/// // A replica that holds 60 of the 100 records, and that proof, proves any smaller size to the head at 100.
+/// let held = &stored[..stored_count(60) as usize];
+/// let read = |position: Position| held.get(position.stored_index() as usize).copied().ok_or("not held");
+/// let mut proof = Vec::new();
+/// extend_consistency(37, 60, 100, &kept, read, |hash| proof.push(*hash.as_bytes())).unwrap();
+/// let old_root = root_at(37, read).unwrap();
+/// assert_eq!(verify_consistency(37, &old_root, 100, &frontier.root(), &proof), Ok(()));
+/// # Ok::<(), verisoo::log::TooLarge>(())
+/// ```
 pub fn extend_consistency<E>(
     old: u64,
     held: u64,
@@ -199,8 +272,28 @@ pub fn extend_consistency<E>(
 /// Checks that the tree of `old` leaves with `old_root` is a prefix of the tree of `new` leaves with
 /// `new_root` (RFC 9162 section 2.1.4.2).
 ///
-/// From size 0 there is no proof, so nothing to accept, not even 0 to 0: [`ProofError::OutOfRange`]. For
-/// equal sizes the proof is empty and the roots are equal.
+/// From size 0 there is no proof, so nothing to accept, not even 0 to 0. For equal sizes the proof is empty
+/// and the roots are equal.
+///
+/// Errors: [`ProofError::OutOfRange`] unless 1 ≤ old ≤ new ≤ 2^62, [`ProofError::WrongLength`] where the proof
+/// has not exactly [`consistency_proof_len`] hashes, [`ProofError::WrongRoot`] where it leads from another old
+/// root, or to another new one.
+///
+/// ```
+/// use verisoo::log::{ProofError, leaf_hash, node_hash, verify_consistency};
+///
+/// // Yesterday the log had two records, and this root. Today it is said to have three.
+/// let old_root = node_hash(&leaf_hash(b"a"), &leaf_hash(b"b"));
+/// let proof = [*leaf_hash(b"c").as_bytes()];
+/// let new_root = node_hash(&old_root, &leaf_hash(b"c"));
+/// assert_eq!(verify_consistency(2, &old_root, 3, &new_root, &proof), Ok(()));
+///
+/// // A log that was rewritten since does not lead from what we know.
+/// let rewritten = node_hash(&node_hash(&leaf_hash(b"a"), &leaf_hash(b"x")), &leaf_hash(b"c"));
+/// assert_eq!(verify_consistency(2, &old_root, 3, &rewritten, &proof), Err(ProofError::WrongRoot));
+/// assert_eq!(verify_consistency(2, &old_root, 3, &new_root, &[]), Err(ProofError::WrongLength));
+/// assert_eq!(verify_consistency(0, &old_root, 3, &new_root, &[]), Err(ProofError::OutOfRange));
+/// ```
 pub fn verify_consistency(
     old: u64,
     old_root: &Hash,
@@ -228,6 +321,24 @@ pub fn verify_consistency(
 
 /// Checks that `leaf` is at `index` in the tree of `size` leaves with `root` (RFC 9162 section 2.1.3.2).
 /// `leaf` is a leaf's hash, made with [`leaf_hash`](super::leaf_hash) from the record itself.
+///
+/// Errors: [`ProofError::OutOfRange`] unless index < size ≤ 2^62, [`ProofError::WrongLength`] where the proof
+/// has not exactly [`inclusion_proof_len`] hashes, [`ProofError::WrongRoot`] where it leads to another root.
+///
+/// ```
+/// use verisoo::log::{ProofError, leaf_hash, node_hash, verify_inclusion};
+///
+/// let left = node_hash(&leaf_hash(b"a"), &leaf_hash(b"b"));
+/// let root = node_hash(&left, &leaf_hash(b"c"));
+///
+/// // The second of three records: its sibling, then what is to the right of both.
+/// let proof = [*leaf_hash(b"a").as_bytes(), *leaf_hash(b"c").as_bytes()];
+/// assert_eq!(verify_inclusion(1, 3, &leaf_hash(b"b"), &root, &proof), Ok(()));
+/// assert_eq!(verify_inclusion(1, 3, &leaf_hash(b"x"), &root, &proof), Err(ProofError::WrongRoot));
+/// // It is nowhere else, and the tree has no other size.
+/// assert_eq!(verify_inclusion(0, 3, &leaf_hash(b"b"), &root, &proof), Err(ProofError::WrongRoot));
+/// assert_eq!(verify_inclusion(1, 2, &leaf_hash(b"b"), &root, &proof), Err(ProofError::WrongLength));
+/// ```
 pub fn verify_inclusion(
     index: u64,
     size: u64,
@@ -327,7 +438,7 @@ impl Sibling {
 fn subtree<E>(
     position: Position,
     size: u64,
-    read: &mut impl FnMut(Position) -> Result<Hash, E>,
+    read: &mut dyn FnMut(Position) -> Result<Hash, E>,
 ) -> Result<Hash, ProveError<E>> {
     if position.end() <= size {
         return read(position).map_err(ProveError::Read);
@@ -336,9 +447,9 @@ fn subtree<E>(
 }
 
 /// The root over the peaks of a tree of `size` leaves whose level is below `level`, the smallest to the
-/// right.
+/// right. The reader is behind a pointer, so that there is one copy of this for all of them.
 #[inline(never)]
-fn join<E>(level: u8, size: u64, read: &mut impl FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
+fn join<E>(level: u8, size: u64, read: &mut dyn FnMut(Position) -> Result<Hash, E>) -> Result<Hash, ProveError<E>> {
     let mut root = None;
     for position in peaks_below(level, size).rev() {
         let left = read(position).map_err(ProveError::Read)?;

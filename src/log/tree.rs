@@ -151,7 +151,23 @@ impl Frontier {
     }
 
     /// The frontier of a tree of `size` leaves, its peaks read through `read`, from left to right: at
-    /// most 62 reads. [`ProveError::OutOfRange`] where `size` is beyond [`MAX_SIZE`].
+    /// most 62 reads. What was read is taken as given; its [`root`](Self::root) tells whether it is true.
+    ///
+    /// Errors: [`ProveError::OutOfRange`] where `size` is beyond [`MAX_SIZE`], [`ProveError::Read`] with what
+    /// `read` failed with.
+    ///
+    /// ```
+    /// use verisoo::log::{Frontier, ProveError, leaf_hash, node_hash};
+    ///
+    /// // Of three leaves there are two peaks: over the first two, and the third.
+    /// let mut peaks = [node_hash(&leaf_hash(b"a"), &leaf_hash(b"b")), leaf_hash(b"c")].into_iter();
+    /// let mut frontier = Frontier::load(3, |_| peaks.next().ok_or("no more"))?;
+    /// frontier.push(leaf_hash(b"d"), |_| ()).unwrap();
+    ///
+    /// let right = node_hash(&leaf_hash(b"c"), &leaf_hash(b"d"));
+    /// assert_eq!(frontier.root(), node_hash(&node_hash(&leaf_hash(b"a"), &leaf_hash(b"b")), &right));
+    /// # Ok::<(), ProveError<&str>>(())
+    /// ```
     pub fn load<E>(size: u64, mut read: impl FnMut(Position) -> Result<Hash, E>) -> Result<Self, ProveError<E>> {
         let mut frontier = Self { size, peaks: heapless::Vec::new() };
         for position in peaks(size).ok_or(ProveError::OutOfRange)? {
@@ -166,7 +182,8 @@ impl Frontier {
         self.size
     }
 
-    /// The root of the tree: at most 61 hashes to compute.
+    /// The root of the tree (RFC 9162 section 2.1.1), [`Hash::EMPTY_ROOT`] without leaves: at most 61 hashes
+    /// to compute.
     #[must_use]
     pub fn root(&self) -> Hash {
         let peaks = self.peaks.iter().rev().copied();
@@ -174,9 +191,22 @@ impl Frontier {
     }
 
     /// Appends a leaf; `emit` receives the hashes to store, in post-order (the leaf first, then the
-    /// subtrees it completes): 1 + `size.trailing_ones()` of them, two on average.
+    /// subtrees it completes): 1 + `size.trailing_ones()` of them, two on average, at most 63.
     ///
     /// [`TooLarge`] where the tree has [`MAX_SIZE`] leaves already; nothing is emitted then.
+    ///
+    /// ```
+    /// use verisoo::log::{Frontier, leaf_hash};
+    ///
+    /// // How many hashes are to be stored with each of eight leaves.
+    /// let mut frontier = Frontier::new();
+    /// let mut emitted = [0; 8];
+    /// for count in &mut emitted {
+    ///     frontier.push(leaf_hash(b"a record"), |_| *count += 1)?;
+    /// }
+    /// assert_eq!(emitted, [1, 2, 1, 3, 1, 2, 1, 4]);
+    /// # Ok::<(), verisoo::log::TooLarge>(())
+    /// ```
     pub fn push(&mut self, leaf: Hash, mut emit: impl FnMut(Hash)) -> Result<(), TooLarge> {
         if self.size >= MAX_SIZE {
             return Err(TooLarge);

@@ -7,7 +7,11 @@ use crate::wire::RequestId;
 use crate::{Head, LogId, PeerId};
 
 /// Something to do, from [`Node::poll`](crate::Node::poll). Small and `Copy`; what it carries on the wire
-/// is written by [`Node::encode`](crate::Node::encode).
+/// is written by [`Node::encode`](crate::Node::encode). All but [`Command::Notify`] are requests, each with an
+/// id and a deadline: a driver that drops one loses nothing but time.
+///
+/// The crate's front page carries commands out; [`Node::poll`](crate::Node::poll) and
+/// [`Node::handle`](crate::Node::handle) show single ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Command {
@@ -68,7 +72,7 @@ pub enum Command {
         request: RequestId,
         /// The log.
         log: LogId,
-        /// Index of the first record; at the head's size it is the offer of a head, without records.
+        /// Index of the first record, at most the head's size; at the head's size it is the offer of a head, without records.
         start: u64,
     },
     /// Push the fork proof of a log.
@@ -101,7 +105,25 @@ impl Command {
 }
 
 /// Something the application should know. Notices are derived from state: of two about the same thing,
-/// the later replaces the earlier if that was not polled yet.
+/// the later replaces the earlier if that was not polled yet. They come out of
+/// [`Node::poll`](crate::Node::poll) as [`Command::Notify`], and are not kept over a restart.
+///
+/// ```
+/// use verisoo::Notice;
+///
+/// /// Whether somebody is to be called at night.
+/// fn is_alarming(notice: &Notice) -> bool {
+///     match notice {
+///         // Somebody signed two histories, with another's key or with our own.
+///         Notice::ForkDetected { .. } | Notice::WritingStopped => true,
+///         Notice::LogDamaged { .. } | Notice::PeerAtFault { .. } => true,
+///         // What mends itself, and what later versions may add.
+///         _ => false,
+///     }
+/// }
+/// assert!(is_alarming(&Notice::WritingStopped));
+/// assert!(!is_alarming(&Notice::Recovered { size: 7 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
@@ -131,24 +153,26 @@ pub enum Notice {
         /// What became of it.
         outcome: PushOutcome,
     },
-    /// Three failures in a row.
+    /// Three requests of one kind (status, fetch, push) failed in a row: the peer is tried again after a pause
+    /// that grows from one to ten intervals, jittered by a quarter.
     PeerUnhealthy {
         /// Who.
         peer: PeerId,
     },
-    /// A peer that was unhealthy answered.
+    /// A peer that was unhealthy, or set aside, answered.
     PeerRecovered {
         /// Who.
         peer: PeerId,
     },
-    /// A peer did what no correct peer does; it is set aside for a while.
+    /// A peer did what no correct peer does; it is set aside for about thirty intervals.
     PeerAtFault {
         /// Who.
         peer: PeerId,
         /// What.
         fault: Fault,
     },
-    /// A log is proven to have forked; it is frozen.
+    /// A log is proven to have forked; it is frozen. The proof is in the store
+    /// ([`Store::fork`](crate::store::Store::fork)), and [`ForkProof`](crate::log::ForkProof) reads it.
     ForkDetected {
         /// Which.
         log: LogId,
@@ -184,7 +208,8 @@ pub enum Notice {
         /// Records in its own log.
         size: u64,
     },
-    /// A head of the node's own log was met that it did not sign: it writes no more, for good.
+    /// A head of the node's own log was met that it did not sign: it writes no more, for good, also after a
+    /// restart with this store.
     WritingStopped,
     /// What the store holds of a log does not fit its heads: it is not served any more.
     LogDamaged {
@@ -198,7 +223,7 @@ pub enum Notice {
     },
 }
 
-/// What an on-demand sync did for one log.
+/// What an on-demand sync did for one log. For an example, see [`Node::sync_now`](crate::Node::sync_now).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SyncReport {
     /// With whom.

@@ -32,13 +32,15 @@ pub struct Config {
     pub max_message: u32,
     /// Fetches of one log outstanding at one time. At least 1; default 4.
     pub window: usize,
-    /// How long a relay waits before it offers another's new head, jittered. Default 100 ms.
+    /// How long a relay waits before it offers another's new head, jittered. From zero on; default 100 ms.
     pub relay_delay: Duration,
-    /// What logs to accept from peers beyond their own.
+    /// What logs to accept from peers beyond their own. Default: of each peer up to 1,024 logs, and 1 GiB of
+    /// records.
     pub introductions: Introductions,
-    /// Peers at most. Default 1,024.
+    /// Peers at most; with [`Fixed`](crate::Fixed) tables no more than they hold. Default 1,024.
     pub max_peers: usize,
-    /// Logs at most, the node's own included. Default 131,072.
+    /// Logs at most, the node's own included; with [`Fixed`](crate::Fixed) tables no more than they hold. A
+    /// quarter is kept free of introduced ones. Default 131,072.
     pub max_logs: usize,
     /// Pairs of peer and log remembered at one time because the two differ; more cost rounds. At least
     /// 1; default 4,096.
@@ -48,6 +50,59 @@ pub struct Config {
 }
 
 /// Whether a peer's status may introduce logs that the operator did not name.
+///
+/// ```
+/// use verisoo::Introductions;
+/// use verisoo::store::{MemoryStore, Origin};
+/// # use verisoo::wire::{Frame, Message};
+/// # use verisoo::{Command, Config, Event, Identity, Instant, Node, Notice};
+///
+/// # /// Carries out what `node` wants of `peer`; what it tells its application.
+/// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
+/// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
+/// #     while let Some(command) = node.0.poll(now, &mut node.1) {
+/// #         if let Command::Notify(notice) = command {
+/// #             notices.push(notice);
+/// #             continue;
+/// #         }
+/// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
+/// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
+/// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
+/// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
+/// #         let (to, _) = command.request().unwrap();
+/// #         node.0.handle(now, &mut node.1, Event::answer(to, id, response)).unwrap();
+/// #     }
+/// #     notices
+/// # }
+/// # type Member = (Node, MemoryStore);
+/// # let now = Instant::ZERO;
+/// # let member = |name, seed, introductions| {
+/// #     let mut config = Config::default();
+/// #     config.introductions = introductions;
+/// #     let identity = Identity::from_seed(name, &[seed; 32])?;
+/// #     Ok::<Member, Box<dyn std::error::Error>>((Node::new(identity, config, [seed; 32], now), MemoryStore::new()))
+/// # };
+/// let some = Introductions::Accept { logs: 8, bytes: 1 << 20 };
+/// let (mut anna, mut bob) = (member("anna.example", 1, some)?, member("bob.example", 2, some)?);
+/// let (mut carol, mut dora) = (member("carol.example", 3, some)?, member("dora.example", 4, Introductions::Refuse)?);
+///
+/// // Bob has what Anna wrote; Carol and Dora know only Bob.
+/// anna.0.append(&mut anna.1, b"a record")?;
+/// anna.0.publish(&mut anna.1)?;
+/// bob.0.add_peer(&mut bob.1, *anna.0.vkey())?;
+/// carol.0.add_peer(&mut carol.1, *bob.0.vkey())?;
+/// dora.0.add_peer(&mut dora.1, *bob.0.vkey())?;
+///
+/// // (`turn` is a driver, as on the crate's front page.)
+/// turn(now, &mut bob, &mut anna);
+/// turn(now, &mut carol, &mut bob);
+/// turn(now, &mut dora, &mut bob);
+/// let log = anna.0.id();
+/// assert_eq!(carol.0.log(&log).unwrap().origin, Origin::Introduced(bob.0.id()));
+/// assert_eq!(carol.1.record(&log, 0), Some(&b"a record"[..]));
+/// assert_eq!(dora.0.log(&log), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Introductions {
     /// Never: only the logs of peers and those followed by hand.

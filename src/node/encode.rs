@@ -146,9 +146,7 @@ pub(super) fn put_fork(
     envelope: &Frame<'_>,
     buf: &mut [u8],
 ) -> Result<Option<usize>, Error> {
-    let mut writer = Writer::new(buf);
-    let written = writer.put(&VERSION).and_then(|()| writer.put(envelope)).and_then(|()| writer.reopen());
-    written.ok_or(Error::BufferTooSmall)?;
+    let mut writer = open(buf, envelope).ok_or(Error::BufferTooSmall)?;
     let mut is_held = false;
     let written = writer.put_bytes_with(|buf| {
         // The longest fits every buffer that holds the smallest `max_message`.
@@ -205,11 +203,18 @@ pub(super) fn read_batch(
         return Err(BatchError::Store(StoreError::Damaged));
     }
     let proof = Proof::new(proof).ok_or(BatchError::NoRoom)?;
-    let mut writer = Writer::new(buf);
     let front = envelope.frame(Batch { log: *log, start, head, proof, records: &[] });
-    writer.put(&VERSION).ok_or(BatchError::NoRoom)?;
-    writer.put(&front).ok_or(BatchError::NoRoom)?;
-    writer.reopen().ok_or(BatchError::NoRoom)?;
+    let mut writer = open(buf, &front).ok_or(BatchError::NoRoom)?;
     writer.put_bytes_from(reserve, read.len).ok_or(BatchError::NoRoom)?;
     Ok(writer.finish().len())
+}
+
+/// Begins a message whose last field, a byte string, is written in place.
+#[inline(never)]
+pub(super) fn open<'b>(buf: &'b mut [u8], frame: &Frame<'_>) -> Option<Writer<'b>> {
+    let mut writer = Writer::new(buf);
+    writer.put(&VERSION)?;
+    writer.put(frame)?;
+    writer.reopen()?;
+    Some(writer)
 }

@@ -7,11 +7,13 @@ use crate::{LogId, PeerId};
 ///
 /// Answers name the peer that was asked and the request they answer. One that fits no outstanding
 /// request is ignored; nobody is blamed for it. A driver decodes a frame and makes the event with
-/// [`Event::answer`].
+/// [`Event::answer`], as on the crate's front page; [`Node::handle`](crate::Node::handle) shows how a failed
+/// connection is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Time has passed.
+    /// Time has passed: moves the node's clock and does nothing else. [`Node::poll`](crate::Node::poll) does so
+    /// too, so that most drivers need it never.
     Tick,
     /// A signed status came.
     PeerStatus {

@@ -20,9 +20,9 @@ pub struct LogInfo {
     pub origin: Origin,
     /// The signed head all of whose records are held; [`Head::EMPTY`] where there is none.
     pub complete: Head,
-    /// Records held.
+    /// Records held, from the start of the log (those included that the store has dropped since).
     pub have: u64,
-    /// Bytes of framed records held.
+    /// Bytes of framed records held: each record's own, and 2 in front of it.
     pub bytes: u64,
     /// A fork proof is held: the log is frozen.
     pub is_forked: bool,
@@ -36,12 +36,36 @@ impl<T: Tables> Node<T> {
     /// Follows a log by hand: its records are fetched from whoever has them, and it counts against no
     /// quota. A log that was introduced stays, and is by hand from now on.
     ///
+    /// Following the log of a peer, a log that is followed by hand already, or the node's own changes nothing.
+    ///
     /// Errors: [`Error::TooManyLogs`], [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::{MemoryStore, Origin};
+    /// use verisoo::{Config, Error, Identity, Instant, Node, Vkey};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
+    /// node.follow(&mut store, &vkey)?;
+    /// let info = node.log(&vkey.id()).unwrap();
+    /// assert_eq!((info.origin, info.have), (Origin::Pinned, 0));
+    /// // The node's own log is one of them.
+    /// assert_eq!(node.logs().count(), 2);
+    ///
+    /// node.unfollow(&mut store, &vkey.id())?;
+    /// assert_eq!(node.log(&vkey.id()), None);
+    /// assert_eq!(node.unfollow(&mut store, &vkey.id()), Err(Error::UnknownLog));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn follow(&mut self, store: &mut dyn Store, vkey: &Vkey<T::Scheme>) -> Result<(), Error> {
         self.follow_as(store, vkey, Origin::Pinned)
     }
 
-    /// Stops following a log and removes all that is held of it.
+    /// Stops following a log and removes all that is held of it, a fork proof too. A peer whose log it is stays
+    /// a peer. A log that a peer still lists may be introduced again, as
+    /// [`Config::introductions`](crate::Config) says.
     ///
     /// Errors: [`Error::OwnKey`] for the node's own log, [`Error::UnknownLog`], [`Error::Store`].
     pub fn unfollow(&mut self, store: &mut dyn Store, log: &LogId) -> Result<(), Error> {
@@ -73,7 +97,7 @@ impl<T: Tables> Node<T> {
         self.replicas.iter_after(None).map(Replica::info)
     }
 
-    /// One log.
+    /// One log; `None` where it is not followed.
     pub fn log(&self, log: &LogId) -> Option<LogInfo> {
         self.replicas.find(log).map(Replica::info)
     }

@@ -21,6 +21,7 @@ mod replica;
 mod request;
 mod round;
 mod serve;
+mod sparse;
 mod sync;
 mod view;
 
@@ -60,7 +61,10 @@ type DefaultTables = crate::tables::Fixed<8, 16, 64, 16, 206>;
 /// (A clone of a node must never be let out to sign: two signers of one log fork it.) The type parameter
 /// names tables and signature scheme; it is `Heap` where there is an allocator.
 ///
-/// The crate's front page shows two nodes converging.
+/// The crate's front page shows two nodes converging. Further examples: [`append`](Node::append),
+/// [`checkpoint`](Node::checkpoint), [`open`](Node::open), [`add_peer`](Node::add_peer),
+/// [`follow`](Node::follow), [`poll`](Node::poll), [`handle`](Node::handle), [`respond`](Node::respond),
+/// [`sync_now`](Node::sync_now).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Node<T: Tables = DefaultTables> {
@@ -85,6 +89,8 @@ pub struct Node<T: Tables = DefaultTables> {
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
     store_retry_at: Instant,
+    /// How long the store was last left alone for failing; zero once it has worked.
+    store_pause: Duration,
     /// The root over all records of the node's own log, signed or not, since it last appended: what its
     /// store says must agree with it before anything is built upon it.
     own_root: Option<Hash>,
@@ -166,8 +172,29 @@ impl<T: Tables> Node<T> {
     /// A node whose log has never existed. An operator says this once in a key's life; ever after the
     /// node is [opened](Node::open).
     ///
-    /// `seed` is 32 bytes that differ at each start; they keep nonces unpredictable and jitter apart.
-    /// The store given to later calls must not hold this node's log yet.
+    /// `seed` is 32 bytes that differ at each start; they keep nonces unpredictable and jitter apart. (It is not
+    /// the identity's seed, and need not be kept.) `now` is what the caller's clock shows; later calls take the
+    /// same clock. Values of `config` that are out of range are taken as the nearest in range.
+    ///
+    /// The store given to later calls must not hold this node's log yet: [`Node::append`] is
+    /// [`Error::LogExists`] then. One store serves one node.
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Config, Error, Identity, Instant, Node, Start};
+    ///
+    /// let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let mut node: Node = Node::new(identity.clone(), Config::default(), [2; 32], now);
+    /// assert_eq!(node.append(&mut store, b"the first")?, 0);
+    ///
+    /// // Where a process goes on with what an earlier one stored, its node is opened.
+    /// let mut again: Node = Node::new(identity.clone(), Config::default(), [3; 32], now);
+    /// assert_eq!(again.append(&mut store, b"another history"), Err(Error::LogExists));
+    /// let mut node: Node = Node::open(identity, Config::default(), [4; 32], now, &mut store, Start::Resume)?;
+    /// assert_eq!(node.append(&mut store, b"the second")?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn new(identity: Identity<T::Scheme>, config: Config, seed: [u8; 32], now: Instant) -> Self {
         let own = identity.vkey().id();
@@ -196,6 +223,7 @@ impl<T: Tables> Node<T> {
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
+            store_pause: Duration::ZERO,
             own_root: None,
             is_unsynced: false,
             sync_at: Instant::ZERO,
@@ -223,7 +251,23 @@ impl<T: Tables> Node<T> {
     }
 
     /// Makes no more requests until [`Node::resume`]; goes on serving others, and takes answers to what
-    /// was asked before.
+    /// was asked before. It goes on signing heads and making records durable, and [`Node::poll`] goes on giving
+    /// notices.
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Command, Config, Identity, Instant, Node, Vkey};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// node.add_peer(&mut store, Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?)?;
+    /// node.pause();
+    /// assert_eq!(node.poll(now, &mut store), None);
+    /// node.resume();
+    /// assert!(matches!(node.poll(now, &mut store), Some(Command::RequestStatus { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&mut self) {
         self.is_paused = true;
         self.cache.idle_until = None;
@@ -251,11 +295,51 @@ impl<T: Tables> Node<T> {
         self.requests.as_slice().len()
     }
 
+    /// Pairs of peer and log that are remembered because the two differ; never more than
+    /// [`Config::max_views`].
+    pub fn remembered_views(&self) -> usize {
+        self.views.as_slice().len()
+    }
+
     /// Everything that happens comes in here.
     ///
     /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
     /// has changed, and the same event can be handled again once the store is ready (or be dropped: its
     /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    ///
+    /// `now` is the caller's clock; the node's time stands still while that goes backwards.
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::wire::RequestId;
+    /// use verisoo::{Command, Config, Event, Identity, Instant, Node, Notice, Vkey};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, mut now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
+    /// let peer = node.add_peer(&mut store, vkey)?;
+    ///
+    /// // An answer to a question that was never asked changes nothing.
+    /// let before = node.clone();
+    /// node.handle(now, &mut store, Event::RequestFailed { peer, request: RequestId::new(99) })?;
+    /// assert_eq!(node, before);
+    ///
+    /// // A driver that cannot connect says so, and need not wait for a deadline.
+    /// let notice = loop {
+    ///     match node.poll(now, &mut store) {
+    ///         Some(Command::Notify(notice)) => break notice,
+    ///         Some(command) => {
+    ///             let Some((peer, request)) = command.request() else { continue };
+    ///             node.handle(now, &mut store, Event::RequestFailed { peer, request })?;
+    ///         }
+    ///         // Here a driver sleeps; time is what the caller says it is.
+    ///         None => now = node.next_wake().unwrap(),
+    ///     }
+    /// };
+    /// assert_eq!(notice, Notice::PeerUnhealthy { peer });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn handle(&mut self, now: Instant, store: &mut dyn Store, event: Event<'_>) -> Result<(), Error> {
         let clock = self.clock;
@@ -318,7 +402,37 @@ impl<T: Tables> Node<T> {
     }
 
     /// Everything to be done comes out here, until `None`. Each call does a bounded amount of work; when
-    /// nothing is due it returns at once.
+    /// nothing is due it returns at once. It never fails: a store that does is a [`Notice::StoreFailed`], and
+    /// what was to be done is tried again.
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Command, Config, Identity, Instant, Node, Vkey};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, mut now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// // Alone, a node has nothing to do, and nothing to wait for.
+    /// assert_eq!((node.poll(now, &mut store), node.next_wake()), (None, None));
+    ///
+    /// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
+    /// let bob = node.add_peer(&mut store, vkey)?;
+    /// let command = node.poll(now, &mut store);
+    /// assert!(matches!(command, Some(Command::RequestStatus { peer, .. }) if peer == bob));
+    /// assert_eq!(node.poll(now, &mut store), None);
+    ///
+    /// // From then on a driver sleeps until the node wakes it, or something happens. Bob never answers.
+    /// let command = loop {
+    ///     now = node.next_wake().unwrap();
+    ///     if let Some(command) = node.poll(now, &mut store) {
+    ///         break command;
+    ///     }
+    /// };
+    /// assert!(matches!(command, Command::RequestStatus { peer, .. } if peer == bob));
+    /// // That is the next round: an interval later, give or take a quarter.
+    /// assert!(now.as_micros().abs_diff(60_000_000) <= 15_000_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn poll(&mut self, now: Instant, store: &mut dyn Store) -> Option<Command> {
         self.clock.advance(now);
@@ -340,8 +454,12 @@ impl<T: Tables> Node<T> {
         if self.store_retry_at <= self.clock.now {
             let worked = self.next_request(store);
             match worked {
-                Ok(Some(command)) => return Some(command),
-                Ok(None) => {}
+                Ok(command) => {
+                    self.store_pause = Duration::ZERO;
+                    if command.is_some() {
+                        return command;
+                    }
+                }
                 Err(error) => self.store_failed(error),
             }
         }
@@ -375,18 +493,19 @@ impl<T: Tables> Node<T> {
     }
 
     fn store_failed(&mut self, error: StoreError) {
-        // A store that is only not ready is asked again soon, and nobody need be told.
-        let pause = if error == StoreError::NotReady {
-            Duration::from_millis(1)
+        let longest = self.config.interval.min(Duration::from_secs(1));
+        // A store that is only not ready is asked again soon, then less and less often, and nobody need be told.
+        self.store_pause = if error == StoreError::NotReady {
+            self.store_pause.saturating_mul(2).clamp(Duration::from_millis(1).min(longest), longest)
         } else {
             self.notes.store = Some(error);
-            self.config.interval.min(Duration::from_secs(1))
+            longest
         };
-        self.store_retry_at = self.clock.now + pause;
+        self.store_retry_at = self.clock.now + self.store_pause;
     }
 
     /// When to call [`Node::poll`] again if nothing happens before, on the caller's clock; `None` when
-    /// there is nothing to wait for. Meaningful after a poll that returned `None`.
+    /// there is nothing to wait for. Meaningful after a poll that returned `None`; see there for an example.
     pub fn next_wake(&self) -> Option<Instant> {
         let due = self.cache.idle_until.unwrap_or(self.clock.now);
         (due < Instant::MAX).then(|| self.clock.last + (due - self.clock.now))
@@ -430,10 +549,29 @@ impl<T: Tables> Node<T> {
     /// it is forked.
     ///
     /// The root of a sparse Merkle tree over the bits of the log id: leaf `H(00 ‖ id ‖ u64 LE size ‖ root)`,
-    /// or `H(00 ‖ id ‖ "forked")`; node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf.
+    /// or `H(00 ‖ id ‖ "forked")`; node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf, and the root over
+    /// no log at all is [`Hash::EMPTY_ROOT`].
+    ///
+    /// ```
+    /// use verisoo::log::leaf_hash;
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Config, Hash, Identity, Instant, Node};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// assert_eq!(node.root(), Hash::EMPTY_ROOT);
+    /// node.append(&mut store, b"a record")?;
+    /// let head = node.publish(&mut store)?;
+    ///
+    /// // With one log, the root is that log's leaf.
+    /// let leaf = [&node.id().as_bytes()[..], &head.size.to_le_bytes(), head.root.as_bytes()].concat();
+    /// assert_eq!(node.root(), leaf_hash(&leaf));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn root(&mut self) -> Hash {
         let replicas = &self.replicas;
-        *self.cache.root.get_or_insert_with(|| replicas.sparse_root(Replica::root_leaf))
+        *self.cache.root.get_or_insert_with(|| replicas.root())
     }
 
     /// The digest over all that a status says of every log.

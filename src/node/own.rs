@@ -18,8 +18,31 @@ impl<T: Tables> Node<T> {
     /// [`Node::publish`]) signs a head over it, and [`Notice::Published`](crate::Notice) with a larger size
     /// than the index says that record and head are durable: a crash before that may lose it.
     ///
+    /// A record has 0 to 65,535 bytes, and at least 2,304 less than [`Config::max_message`](crate::Config); with
+    /// [`Fixed`](crate::Fixed) tables, no more than they say. The tree does not look inside; two equal records
+    /// are two records.
+    ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`], [`Error::RecordTooLong`],
-    /// [`Error::LogFull`], [`Error::Store`].
+    /// [`Error::LogExists`] where a [new](Node::new) node meets a store with its log, [`Error::LogFull`],
+    /// [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Command, Config, Error, Identity, Instant, Node, Notice};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// assert_eq!(node.append(&mut store, b"the first")?, 0);
+    /// assert_eq!(node.append(&mut store, b"the second")?, 1);
+    /// assert_eq!(node.append(&mut store, &[0; 65_536]), Err(Error::RecordTooLong));
+    ///
+    /// // Whoever appended may be told that it is done when this comes.
+    /// let Some(Command::Notify(Notice::Published { head })) = node.poll(now, &mut store) else { panic!() };
+    /// assert_eq!(head.size, 2);
+    /// assert_eq!(store.record(&node.id(), 1), Some(&b"the second"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn append(&mut self, store: &mut dyn Store, record: &[u8]) -> Result<u64, Error> {
         self.check_writing()?;
@@ -77,9 +100,12 @@ impl<T: Tables> Node<T> {
     /// before where there is nothing new. It is durable before any peer sees it; that it is, is said by
     /// [`Notice::Published`](crate::Notice).
     ///
+    /// There is no need to call it: each [`Node::poll`] signs what is due, in steps that peers can take in. For
+    /// an example, see [`Node::checkpoint`].
+    ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`] where the store does not lead
-    /// from the last signed head to this one, [`Error::Store`]; with [`StoreError::NotReady`] the store is
-    /// still making the records durable.
+    /// from the last signed head to this one, [`Error::LogExists`], [`Error::Store`]; with
+    /// [`StoreError::NotReady`] the store is still making the records durable.
     #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
@@ -151,9 +177,29 @@ impl<T: Tables> Node<T> {
     }
 
     /// The newest signed head of a followed log, all of whose records are held, once it is durable; `None`
-    /// where there is none yet. As a checkpoint's text it is [`SignedHead::to_note`].
+    /// where there is none yet. As a checkpoint's text (C2SP tlog-checkpoint) it is [`SignedHead::to_note`].
     ///
     /// Errors: [`Error::UnknownLog`], [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Config, Identity, Instant, Node, SignedHead};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// let log = node.id();
+    /// assert_eq!(node.checkpoint(&mut store, &log)?, None);
+    /// node.append(&mut store, b"a record")?;
+    /// let head = node.publish(&mut store)?;
+    ///
+    /// // As a text, it is what any checkpoint verifier takes.
+    /// let signed = node.checkpoint(&mut store, &log)?.unwrap();
+    /// let note = signed.to_note(node.vkey()).to_string();
+    /// assert!(note.starts_with("anna.example\n1\n"));
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), node.vkey())?.head, head);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
         self.replicas.find(log).ok_or(Error::UnknownLog)?;
         self.settle(store)?;
@@ -182,9 +228,23 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// Whether the node may write to its own log now.
+    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
     ///
     /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
+    ///
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
+    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
+    ///
+    /// // Of no use to show a form for new records yet.
+    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
+    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check_writing(&self) -> Result<(), Error> {
         let own = self.replicas.own();
         if own.is_some_and(|own| own.is_forked) {

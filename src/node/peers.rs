@@ -9,9 +9,34 @@ use crate::store::{Origin, Store};
 use crate::tables::{List, Tables};
 
 impl<T: Tables> Node<T> {
-    /// Adds a peer and follows its log. A peer that is there already keeps its handle.
+    /// Adds a peer and follows its log. A peer that is there already keeps its handle. Peers are not stored:
+    /// they are added again at each start.
     ///
     /// Errors: [`Error::OwnKey`], [`Error::TooManyPeers`], [`Error::TooManyLogs`], [`Error::Store`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Config, Error, Health, Identity, Instant, Node, Vkey};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
+    /// let peer = node.add_peer(&mut store, vkey)?;
+    /// assert_eq!(node.add_peer(&mut store, vkey)?, peer);
+    /// assert_eq!(node.add_peer(&mut store, *node.vkey()), Err(Error::OwnKey));
+    ///
+    /// // A driver keeps addresses and connections in a table of its own, by this number.
+    /// assert_eq!(peer.get(), 0);
+    /// assert_eq!(node.peer(peer).unwrap().health, Health::Healthy);
+    ///
+    /// node.remove_peer(peer)?;
+    /// assert_eq!(node.peers().count(), 0);
+    /// // Its log stays, and a handle is not given out again.
+    /// assert!(node.log(&vkey.id()).is_some());
+    /// assert_eq!(node.add_peer(&mut store, vkey)?.get(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_peer(&mut self, store: &mut dyn Store, vkey: Vkey<T::Scheme>) -> Result<PeerId, Error> {
         let node = vkey.id();
         if node == self.own {
@@ -35,8 +60,50 @@ impl<T: Tables> Node<T> {
     }
 
     /// Says whether the transport itself proves that answers come from this peer (TLS with its key
-    /// pinned, say). Only then is a false answer held against it as a [`Fault`](crate::Fault); otherwise whoever sits
-    /// between could have made it, and it counts as a failure. What a peer signs is always its own.
+    /// pinned, say); a peer just added counts as not authenticated. Only then is a false answer held against it
+    /// as a [`Fault`](crate::Fault); otherwise whoever sits between could have made it, and it counts as a
+    /// failure. What a peer signs is always its own.
+    ///
+    /// Errors: [`Error::UnknownPeer`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::wire::{Batch, Frame, Message, Response};
+    /// use verisoo::{Command, Config, Event, Fault, Health, Identity, Instant, Node};
+    ///
+    /// // What Anna thinks of Bob when somebody changes the records that he sends.
+    /// let health = |is_authenticated| {
+    ///     let now = Instant::ZERO;
+    ///     let node = |name, seed| -> Result<Node, _> {
+    ///         Identity::from_seed(name, &[seed; 32]).map(|id| Node::new(id, Config::default(), [seed; 32], now))
+    ///     };
+    ///     let (mut anna, mut bob) = (node("anna.example", 1)?, node("bob.example", 2)?);
+    ///     let (mut annas, mut bobs) = (MemoryStore::new(), MemoryStore::new());
+    ///     bob.append(&mut bobs, b"true")?;
+    ///     bob.publish(&mut bobs)?;
+    ///     let peer = anna.add_peer(&mut annas, *bob.vkey())?;
+    ///     anna.set_authenticated(peer, is_authenticated)?;
+    /// #     let (mut request, mut answer) = (vec![0; 131_072], vec![0; 131_072]);
+    /// #     while let Some(command) = anna.poll(now, &mut annas) {
+    /// #         let Ok(Some(bytes)) = anna.encode(&mut annas, &command, &mut request) else { continue };
+    /// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
+    /// #         let bytes = bob.respond(now, &mut bobs, id, &asked, &mut answer).unwrap();
+    /// #         let Ok(Frame { message: Message::Response(response), .. }) = Frame::decode(bytes) else { continue };
+    ///     // … (a driver, as on the crate's front page)
+    ///     let response = match response {
+    ///         Response::Records(batch) => Response::Records(Batch { records: b"\x05\x00false", ..batch }),
+    ///         other => other,
+    ///     };
+    ///     anna.handle(now, &mut annas, Event::answer(peer, id, response))?;
+    /// #     }
+    ///     // Either way nothing false was taken.
+    ///     assert_eq!(anna.log(&bob.id()).unwrap().have, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(anna.peer(peer).unwrap().health)
+    /// };
+    /// assert_eq!(health(true)?, Health::AtFault(Fault::FalseRecords));
+    /// assert!(!matches!(health(false)?, Health::AtFault(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_authenticated(&mut self, peer: PeerId, is_authenticated: bool) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
         if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
@@ -45,7 +112,10 @@ impl<T: Tables> Node<T> {
         Ok(())
     }
 
-    /// Stops talking to a peer. Its log stays followed, until it is [unfollowed](Node::unfollow).
+    /// Stops talking to a peer; an answer that is still under way is ignored. Its log stays followed, until it
+    /// is [unfollowed](Node::unfollow). For an example, see [`Node::add_peer`].
+    ///
+    /// Errors: [`Error::UnknownPeer`].
     pub fn remove_peer(&mut self, peer: PeerId) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
         self.peers.remove(at);
@@ -60,14 +130,64 @@ impl<T: Tables> Node<T> {
         self.peers.as_slice().iter().map(|peer| peer.info(&self.config))
     }
 
-    /// One peer.
+    /// One peer; `None` where it was removed.
     pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
         self.peer_ref(peer).map(|peer| peer.info(&self.config))
     }
 
     /// Asks a peer for its status now, whatever its health and the schedule, and catches up on what it
     /// has more of. Each log that was behind ends in a [`Notice::Synced`](crate::Notice::Synced), the whole in a
-    /// [`Notice::SyncEnded`](crate::Notice::SyncEnded).
+    /// [`Notice::SyncEnded`](crate::Notice::SyncEnded). Nothing happens in this call: what is to be done comes
+    /// out of [`Node::poll`], and while the node is paused, only after [`Node::resume`].
+    ///
+    /// Errors: [`Error::UnknownPeer`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// # use verisoo::wire::{Frame, Message};
+    /// # use verisoo::{Command, Config, Event, Identity, Instant};
+    /// use verisoo::{Node, Notice, SyncReport};
+    ///
+    /// # /// Carries out what `node` wants of `peer`; what it tells its application.
+    /// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
+    /// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
+    /// #     while let Some(command) = node.0.poll(now, &mut node.1) {
+    /// #         if let Command::Notify(notice) = command {
+    /// #             notices.push(notice);
+    /// #             continue;
+    /// #         }
+    /// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
+    /// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
+    /// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
+    /// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
+    /// #         let (to, _) = command.request().unwrap();
+    /// #         node.0.handle(now, &mut node.1, Event::answer(to, id, response)).unwrap();
+    /// #     }
+    /// #     notices
+    /// # }
+    /// # type Member = (Node, MemoryStore);
+    /// # let now = Instant::ZERO;
+    /// # let member = |name, seed| Ok::<Member, Box<dyn std::error::Error>>((
+    /// #     Node::new(Identity::from_seed(name, &[seed; 32])?, Config::default(), [seed; 32], now),
+    /// #     MemoryStore::new(),
+    /// # ));
+    /// # let (mut anna, mut bob) = (member("anna.example", 1)?, member("bob.example", 2)?);
+    /// // Anna and Bob have no records, and Anna has nothing more to do until her next round.
+    /// let peer = anna.0.add_peer(&mut anna.1, *bob.0.vkey())?;
+    /// turn(now, &mut anna, &mut bob);
+    ///
+    /// bob.0.append(&mut bob.1, b"one")?;
+    /// bob.0.append(&mut bob.1, b"two")?;
+    /// bob.0.publish(&mut bob.1)?;
+    ///
+    /// // She is told to look now. (`turn` is a driver, as on the crate's front page; it returns the notices.)
+    /// anna.0.sync_now(peer)?;
+    /// let notices = turn(now, &mut anna, &mut bob);
+    /// let log = bob.0.id();
+    /// let report = SyncReport { peer, log, received: 2, before: 0, after: 2, theirs: 2, error: None };
+    /// assert_eq!(notices, [Notice::Synced(report), Notice::SyncEnded { peer, logs: 1, error: None }]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
         if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {

@@ -1,8 +1,7 @@
 //! What a node keeps in memory of each log it follows, its own included, and the table of them: by id,
 //! and in order of last change.
 
-use core::hash::{Hash as StdHash, Hasher};
-
+use super::sparse::Inner;
 use crate::peer::PeerId;
 use crate::store::{LogState, Origin, StoredLog};
 use crate::tables::{List, Tables};
@@ -46,28 +45,10 @@ pub struct Replica {
     /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
-    leaf: Memo,
     notes: u8,
     noted: u32,
     older: u32,
     newer: u32,
-}
-
-/// The log's leaf in the digest over all logs, until the log is next touched: derived from the rest, so
-/// that it counts neither for equality nor for hashing.
-#[derive(Clone, Copy, Debug)]
-struct Memo(Option<Hash>);
-
-impl PartialEq for Memo {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Memo {}
-
-impl StdHash for Memo {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// What the application is still to be told of a log.
@@ -98,7 +79,6 @@ impl Replica {
             is_damaged: false,
             is_too_long: false,
             is_stalled: false,
-            leaf: Memo(None),
             notes: 0,
             noted: NONE,
             older: NONE,
@@ -163,7 +143,7 @@ impl Replica {
     }
 
     /// Its leaf in the digest over all logs.
-    fn digest_leaf(&self) -> Hash {
+    pub(super) fn digest_leaf(&self) -> Hash {
         Entry::digest_leaf(
             &self.id,
             &self.complete,
@@ -175,7 +155,7 @@ impl Replica {
     }
 
     /// Its leaf in the root over all logs' complete heads; `None` where there is no head yet.
-    pub(crate) fn root_leaf(&self) -> Option<Hash> {
+    pub(super) fn root_leaf(&self) -> Option<Hash> {
         if self.is_forked {
             // Nodes frozen on different branches agree on this.
             return Some(Hash::of(&[&[0x00], self.id.as_bytes(), b"forked"]));
@@ -204,17 +184,30 @@ pub(crate) struct Replicas<T: Tables> {
     newest: u32,
     /// The list of those with something to tell.
     noted: u32,
+    pub(super) inner: Inner<T>,
 }
 
 impl<T: Tables> Default for Replicas<T> {
     fn default() -> Self {
-        Self { slots: T::Logs::default(), order: T::Slots::default(), oldest: NONE, newest: NONE, noted: NONE }
+        Self {
+            slots: T::Logs::default(),
+            order: T::Slots::default(),
+            oldest: NONE,
+            newest: NONE,
+            noted: NONE,
+            inner: Inner::default(),
+        }
     }
 }
 
 impl<T: Tables> Replicas<T> {
     pub(crate) fn len(&self) -> usize {
         self.order.as_slice().len()
+    }
+
+    /// Occupied slots in order of log id.
+    pub(super) fn order(&self) -> &[u32] {
+        self.order.as_slice()
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -231,9 +224,8 @@ impl<T: Tables> Replicas<T> {
 
     /// A log that is about to change.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Replica> {
-        let replica = self.place_mut(slot)?;
-        replica.leaf = Memo(None);
-        Some(replica)
+        self.touches(slot);
+        self.place_mut(slot)
     }
 
     /// The same where only its places in the lists change, and nothing that a status tells.
@@ -275,6 +267,7 @@ impl<T: Tables> Replicas<T> {
             None => self.slots.push(Some(replica)).ok()?,
         }
         self.order.insert(rank, slot).ok()?;
+        self.entered(rank);
         self.link(slot);
         Some(slot)
     }
@@ -282,6 +275,7 @@ impl<T: Tables> Replicas<T> {
     /// Removes a log. `cursors` are places in the order of change that must not be left dangling.
     pub(crate) fn remove<'a>(&mut self, id: &LogId, cursors: impl Iterator<Item = &'a mut u32>) -> Option<Replica> {
         let rank = self.rank(id).ok()?;
+        self.leaves(rank);
         let slot = self.order.remove(rank);
         self.unlink(slot, cursors);
         self.take_note_links(slot);
@@ -338,37 +332,7 @@ impl<T: Tables> Replicas<T> {
         self.noted != NONE
     }
 
-    /// The root over all that a status says of every log. Leaves of logs that were not touched since are not
-    /// hashed again.
-    pub(crate) fn digest(&mut self) -> Hash {
-        for replica in self.slots.as_mut_slice().iter_mut().flatten().filter(|replica| replica.leaf.0.is_none()) {
-            replica.leaf = Memo(Some(replica.digest_leaf()));
-        }
-        self.sparse_root(|replica| replica.leaf.0)
-    }
-
-    /// Root of the sparse Merkle tree over the logs that `leaf` gives a leaf for: over the bits of the
-    /// log id, node `H(01 ‖ l ‖ r)`; a subtree with one log is its leaf, an empty one is absent.
-    pub(crate) fn sparse_root(&self, leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Hash {
-        self.subtree(self.order.as_slice(), leaf).unwrap_or(Hash::EMPTY_ROOT)
-    }
-
-    fn subtree(&self, slots: &[u32], leaf: impl Fn(&Replica) -> Option<Hash> + Copy) -> Option<Hash> {
-        let (first, last) = (self.get(*slots.first()?)?, self.get(*slots.last()?)?);
-        if slots.len() == 1 {
-            return leaf(first);
-        }
-        // Ids are sorted, so all share the bits that the first and the last share.
-        let bit = first_difference(&first.id, &last.id)?;
-        let middle = slots.partition_point(|slot| self.get(*slot).is_some_and(|replica| !bit_at(&replica.id, bit)));
-        let (left, right) = slots.split_at_checked(middle)?;
-        match (self.subtree(left, leaf), self.subtree(right, leaf)) {
-            (Some(left), Some(right)) => Some(crate::log::node_hash(&left, &right)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn rank(&self, id: &LogId) -> Result<usize, usize> {
+    pub(super) fn rank(&self, id: &LogId) -> Result<usize, usize> {
         self.order.as_slice().binary_search_by(|slot| match self.get(*slot) {
             Some(replica) => replica.id.cmp(id),
             None => core::cmp::Ordering::Less,
@@ -426,26 +390,15 @@ fn index(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
-/// The first bit in which two ids differ, counted from the most significant.
-fn first_difference(a: &LogId, b: &LogId) -> Option<u32> {
-    let bytes = a.as_bytes().iter().zip(b.as_bytes());
-    let (at, differing) = bytes.map(|(a, b)| a ^ b).enumerate().find(|(_, difference)| *difference != 0)?;
-    Some(u32::try_from(at).ok()? * 8 + differing.leading_zeros())
-}
-
-fn bit_at(id: &LogId, bit: u32) -> bool {
-    let byte = id.as_bytes().get(index(bit / 8)).copied().unwrap_or(0);
-    byte & (0x80 >> (bit % 8)) != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::Replica;
+    use crate::Hash;
 
     #[test]
     fn a_followed_log_takes_at_most_300_bytes_of_the_node() {
-        // Its place in the table, and its rank in the order of ids.
-        let bytes = size_of::<Option<Replica>>() + size_of::<u32>();
+        // Its place in the table, its rank in the order of ids, and its share of the digest's tree.
+        let bytes = size_of::<Option<Replica>>() + size_of::<u32>() + size_of::<Option<Hash>>();
         assert!(bytes <= 300, "{bytes}");
     }
 }

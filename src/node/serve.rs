@@ -3,7 +3,7 @@
 
 use super::Node;
 use super::batch::Accepted;
-use super::encode::{BatchError, Envelope, put_fork, read_batch};
+use super::encode::{BatchError, Envelope, open, put_fork, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
@@ -12,8 +12,8 @@ use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
 use crate::wire::{
-    Entries, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId, Response,
-    Signed, SignedContext, StatusBody, StatusRequest, VERSION, Writer, signed_text, write_value,
+    Entries, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId,
+    Response, Signed, SignedContext, StatusBody, StatusRequest, Writer, signed_text, write_value,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 
@@ -26,7 +26,44 @@ impl<T: Tables> Node<T> {
     /// answers use no more of it than [`Config::max_message`](crate::Config) and the asker's limit allow.
     ///
     /// Whoever asks is answered. A driver bounds how often: a status costs a signature, a push may cost
-    /// the check of one.
+    /// the check of one. What cannot be answered, and what a store fails at, is a
+    /// [`Refusal`](crate::wire::Refusal).
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::wire::{Frame, MIN_MESSAGE, Message, Refusal, Request, RequestId, Response};
+    /// use verisoo::{Config, Identity, Instant, LogId, Node, Records};
+    ///
+    /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
+    /// # let mut node: Node = Node::new(identity, Config::default(), [2; 32], now);
+    /// node.append(&mut store, b"a record")?;
+    /// node.publish(&mut store)?;
+    /// let log = node.id();
+    ///
+    /// // A server takes the bytes of a request, and sends back those of the answer.
+    /// let mut serve = |bytes: &[u8]| {
+    ///     let Ok(Frame { id, message: Message::Request(request) }) = Frame::decode(bytes) else { return None };
+    ///     let mut buf = vec![0; 131_072];
+    ///     node.respond(now, &mut store, id, &request, &mut buf).map(<[u8]>::to_vec)
+    /// };
+    ///
+    /// // Anybody can ask: here for records of its log, and for some of a log that it does not follow.
+    /// let mut ask = |log| {
+    ///     let request = Request::Records { log, start: 0, count: 100, limit: MIN_MESSAGE };
+    ///     let mut buf = [0; 64];
+    ///     serve(Frame { id: RequestId::new(7), message: Message::Request(request) }.encode(&mut buf)?)
+    /// };
+    /// let answer = ask(log).unwrap();
+    /// let Message::Response(Response::Records(batch)) = Frame::decode(&answer)?.message else { panic!() };
+    /// assert_eq!(Records::new(batch.records).iter().next(), Some(Ok(&b"a record"[..])));
+    /// assert_eq!(batch.head.head.size, 1);
+    ///
+    /// let answer = ask(LogId::from_bytes([0; 32])).unwrap();
+    /// let refused = Message::Response(Response::Refused(Refusal::Unknown));
+    /// assert_eq!(Frame::decode(&answer)?, Frame { id: RequestId::new(7), message: refused });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(never)]
     pub fn respond<'b>(
         &mut self,
@@ -164,23 +201,23 @@ impl<T: Tables> Node<T> {
             Ok(None) => return Err(Refusal::Busy),
             Err(error) => return Err(refusal_of(error)),
         }
-        self.sign(writer, signature_at, |body| {
-            signed_text(SignedContext::Status, &self.own, &asked.asker, &asked.nonce, body)
-        })
+        self.sign(writer, signature_at, SignedContext::Status, &asked.asker, &asked.nonce)
     }
 
     /// Fills in the signature over the body that ends the message.
     #[inline(never)]
-    fn sign<const N: usize>(
+    fn sign(
         &self,
         writer: Writer<'_>,
         signature_at: usize,
-        text: impl FnOnce(&[u8]) -> [u8; N],
+        context: SignedContext,
+        asker: &LogId,
+        nonce: &Nonce,
     ) -> Result<usize, Refusal> {
         let message = writer.finish_mut();
         let (front, behind) = message.split_at_mut_checked(signature_at + Signature::LEN).ok_or(Refusal::Busy)?;
         let body = Reader::new(behind).bytes().ok_or(Refusal::Busy)?;
-        let signature = self.identity.sign(&text(body));
+        let signature = self.identity.sign(&signed_text(context, &self.own, asker, nonce, body));
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
         Ok(message.len())
@@ -336,9 +373,7 @@ impl<T: Tables> Node<T> {
         let signature_at = writer.len() - Signature::LEN;
         let written = writer.put_bytes_with(|buf| write_value(&word, buf).ok_or(()));
         written.ok().flatten().ok_or(Refusal::Busy)?;
-        self.sign(writer, signature_at, |body| {
-            signed_text(SignedContext::Push, &self.own, &push.from, &push.nonce, body)
-        })
+        self.sign(writer, signature_at, SignedContext::Push, &push.from, &push.nonce)
     }
 
     /// Somebody who says to be this node pushed a head that is signed, ahead of us and new. If it is a peer,
@@ -354,15 +389,6 @@ impl<T: Tables> Node<T> {
 
 fn frame(id: RequestId, response: Response<'_>) -> Frame<'_> {
     Frame { id, message: Message::Response(response) }
-}
-
-/// Begins a message whose last field, a byte string, is written in place.
-fn open<'b>(buf: &'b mut [u8], frame: &Frame<'_>) -> Option<Writer<'b>> {
-    let mut writer = Writer::new(buf);
-    writer.put(&VERSION)?;
-    writer.put(frame)?;
-    writer.reopen()?;
-    Some(writer)
 }
 
 fn encode(id: RequestId, response: Response<'_>, buf: &mut [u8]) -> Result<usize, Refusal> {

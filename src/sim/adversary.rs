@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 use super::hash::{draw, happens, scale};
 use super::is_refusal;
 use super::member::{Member, Polled, expand};
+use super::outcome::Outcome;
 use super::plan::{Habit, Misdeed, NodePlan};
-use super::tamper::{Liar, Outcome, Tampered, flip};
+use super::tamper::{Liar, Tampered, flip};
 use crate::log::ForkProof;
 use crate::store::MemoryStore;
 use crate::wire::{

@@ -94,6 +94,8 @@ impl Expansion {
                 pins,
                 is_authenticated,
                 introductions,
+                views: if plain { 4_096 } else { pick(rng, &[4, 16, 4_096]).unwrap_or(4_096) },
+                requests: if plain { 256 } else { pick(rng, &[4, 16, 256]).unwrap_or(256) },
             })
             .collect()
     }

@@ -82,6 +82,8 @@ impl<S: Scheme, D: Disk> Member<S, D> {
             fanout: plan.fanout as usize,
             window: plan.window as usize,
             introductions: Introductions::Accept { logs: plan.introductions as usize, bytes: 1 << 30 },
+            max_views: plan.views as usize,
+            max_requests: plan.requests as usize,
             ..Config::default()
         };
         let clock = Clock { offset: i128::from(plan.clock_offset), drift_ppm: plan.drift_ppm };

@@ -81,6 +81,7 @@ mod metrics;
 mod misdeeds;
 mod network;
 mod oracle;
+mod outcome;
 mod packets;
 mod plan;
 mod scheme;

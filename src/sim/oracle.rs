@@ -524,9 +524,13 @@ fn check_introductions<S: Scheme, D: Disk>(member: &Member<S, D>) -> Result<(), 
 }
 
 fn check_tables<S: Scheme, D: Disk>(member: &Member<S, D>) -> Result<(), Broken> {
-    let outstanding = member.node.outstanding_requests();
-    if outstanding > member.config().max_requests {
-        return Err((Invariant::Bound, format!("{outstanding} requests are outstanding")));
+    let (node, config) = (&member.node, member.config());
+    let tables = [
+        (node.outstanding_requests(), config.max_requests, "requests are outstanding"),
+        (node.remembered_views(), config.max_views, "differences are remembered"),
+    ];
+    if let Some((len, limit, what)) = tables.into_iter().find(|(len, limit, _)| len > limit) {
+        return Err((Invariant::Bound, format!("{len} {what}, where at most {limit} may be")));
     }
     if member.node.check_writing() == Err(crate::Error::Stopped) {
         // A node that stopped while it recovered has been told of more than it will ever take back.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::disk::Disk;
 use super::member::Polled;
 use super::oracle::Invariant;
+use super::outcome::Outcome;
 use super::plan::Profile;
-use super::tamper::Outcome;
 use super::{Happening, MOST_COMMANDS, MOST_WAKES, Simulation, What};
 use crate::wire::{Frame, Message, RequestId, Response};
 use crate::{Event, Notice, Scheme};
@@ -117,20 +117,17 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let member = &mut self.members[at];
         let Some(peer) = member.handle_of(packet.from) else { return };
         let is_awaited = member.node.awaits(peer, id);
-        let expected = packet
+        let awaited = packet
             .outcome
             .filter(|_| is_awaited && !self.disks[at].is_failing)
-            .and_then(|outcome| outcome.expected(&member.node, member.is_authenticated(), &response));
+            .map(|outcome| outcome.awaited(&member.node, peer, member.is_authenticated(), &response));
         // A store that is not ready: the answer is lost, and its deadline passes.
         let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
-        if let Some(fault) = expected
+        let judged = awaited.map_or(Ok(()), |awaited| awaited.judge(&member.node, peer, &response));
+        if let Err(what) = judged
             && result.is_ok()
         {
-            let health = member.node.peer(peer).map(|peer| peer.health);
-            if health != Some(crate::Health::AtFault(fault)) {
-                let what = format!("{:?} went unpunished: {health:?} instead of {fault:?}", packet.outcome);
-                self.broken(packet.to, (Invariant::Outcome, what));
-            }
+            self.broken(packet.to, (Invariant::Outcome, what));
         }
     }
 

@@ -68,6 +68,10 @@ pub struct NodePlan {
     pub is_authenticated: bool,
     /// Logs that a peer may introduce to it.
     pub introductions: u32,
+    /// Differences with its peers that it remembers at one time.
+    pub views: u32,
+    /// Requests that it has outstanding at one time.
+    pub requests: u32,
 }
 
 /// `from` has `to` as a peer.
@@ -257,59 +261,61 @@ pub enum Misdeed {
     },
 }
 
-/// What an adversary does to its messages.
+/// What an adversary does to its messages, and what must come of it. (At fault is the peer that answered, where
+/// the transport proves that it was that peer; else the answer counts as a failure.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Habit {
-    /// Flips a bit in a proof.
+    /// Flips a bit in a proof: at fault for it, where a proof was asked for.
     ProofBit,
-    /// Adds a hash to a proof.
+    /// Adds a hash to a proof: the same.
     ProofTooLong,
-    /// Takes a hash from a proof.
+    /// Takes a hash from a proof: the same.
     ProofTooShort,
-    /// Swaps two hashes of a proof.
+    /// Swaps two hashes of a proof: the same.
     ProofSwapped,
-    /// Answers for another size than asked.
+    /// Answers for another size than asked: nothing is taken.
     ProofOtherSize,
-    /// Flips a bit in a record.
+    /// Flips a bit in a record: at fault where records are a log's first; else nothing is taken, and a proof
+    /// is asked for that tells a false answer from a fork.
     RecordBit,
-    /// Swaps records, keeping the proof.
+    /// Swaps records, keeping the proof: the same.
     RecordsSwapped,
-    /// Leaves out the last record, keeping the proof.
+    /// Leaves out the last record, keeping the proof, which is for more: the same.
     RecordsCut,
-    /// Cuts the framing.
+    /// Cuts the framing: at fault, where the records are the next.
     RecordsTruncated,
-    /// Changes the root in a head.
+    /// Changes the root in a head: at fault.
     HeadForged,
-    /// Replaces a head by one it saw earlier.
+    /// Replaces a head by one it saw earlier: what is held does not become less.
     HeadReplayed,
-    /// Puts its own log's head and signature under another log.
+    /// Puts its own log's head and signature under another log: at fault.
     HeadOfOtherLog,
-    /// Puts a signature made for another context under a status.
+    /// Puts a signature made for another context under a status: nothing is taken.
     OtherContext,
-    /// Answers with a status given earlier.
+    /// Answers with a status given earlier: nothing is taken.
     StatusReplayed,
-    /// Signs a status whose entries are out of order.
+    /// Signs a status whose entries are out of order: at fault, whatever the transport.
     StatusDisordered,
-    /// Answers with a key that does not have the id asked for.
+    /// Answers with a key that does not have the id asked for: at fault.
     FalseKey,
-    /// Answers with a fork proof that proves nothing.
+    /// Answers with a fork proof that proves nothing: at fault, and nobody is accused.
     FalseForkProof,
-    /// Says, signed, that it holds more than there is.
+    /// Says, signed, that it holds more than there is: it is taken to hold what was signed, no more.
     FalseWord,
-    /// Answers with bytes that are no frame.
+    /// Answers with bytes that are no frame: not decoded.
     Garbage,
-    /// Answers in an encoding that is not the canonical one.
+    /// Answers in an encoding that is not the canonical one: not decoded.
     NotCanonical,
-    /// Answers with lengths beyond the message.
+    /// Answers with lengths beyond the message: not decoded.
     Oversize,
-    /// Answers just before the deadline.
+    /// Answers just before the deadline: nobody is at fault.
     Slow,
-    /// Does not answer.
+    /// Does not answer: unhealthy after three in a row, and the others go on.
     Silent,
-    /// Refuses.
+    /// Refuses: asked again later, and the others go on.
     Refuse,
-    /// Lets nothing through that shows a fork.
+    /// Lets nothing through that shows a fork: it is proven all the same, on all that others connect.
     HideForks,
 }
 

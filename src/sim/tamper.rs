@@ -5,54 +5,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::hash::{draw, scale};
+use super::outcome::Outcome;
 use super::plan::Habit;
 use crate::node::Fault;
-use crate::tables::Heap;
 use crate::wire::{
     Batch, Entries, Frame, Message, Nonce, Proof, ProofAnswer, PushWord, Refusal, Request, RequestId, Response, Signed,
     SignedContext, StatusBody, VERSION, Writer, signed_text,
 };
-use crate::{Hash, Head, Identity, LogId, Node, Records, Scheme, Signature, SignedHead};
-
-/// What must come of a message that was tampered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is no frame.
-    NoFrame,
-    /// Where the transport proves who answered, the answerer is at fault.
-    Fault(Fault),
-    /// The answerer signed it: it is at fault whatever the transport.
-    SignedFault(Fault),
-    /// The same as [`Outcome::Fault`], if the records are the next that the node wants.
-    FaultOfNext(Fault),
-}
-
-impl Outcome {
-    /// The fault that the node must find, given how it stands.
-    pub(super) fn expected<S: Scheme>(
-        self,
-        node: &Node<Heap<S>>,
-        is_authenticated: bool,
-        response: &Response<'_>,
-    ) -> Option<Fault> {
-        let info = match response {
-            Response::Records(batch) => node.log(&batch.log),
-            Response::Proof(answer) => node.log(&answer.log),
-            _ => None,
-        };
-        let is_open = info.is_none_or(|info| !info.is_forked && !info.is_damaged);
-        let is_next = match response {
-            Response::Records(batch) => info.is_some_and(|info| info.have == batch.start),
-            _ => true,
-        };
-        match self {
-            Self::NoFrame => None,
-            Self::SignedFault(fault) => Some(fault),
-            Self::Fault(fault) => (is_authenticated && is_open).then_some(fault),
-            Self::FaultOfNext(fault) => (is_authenticated && is_open && is_next).then_some(fault),
-        }
-    }
-}
+use crate::{Hash, Head, Identity, LogId, Records, Scheme, Signature, SignedHead};
 
 /// What becomes of an answer.
 pub(super) struct Tampered {
@@ -89,7 +49,8 @@ impl<S: Scheme> Liar<S> {
         match habit {
             Habit::Silent => Some(Tampered { bytes: None, outcome: None, delay: 0 }),
             Habit::Slow => {
-                Some(Tampered { bytes: Some(answer.to_vec()), outcome: None, delay: self.patience * 9 / 10 })
+                let delay = self.patience * 9 / 10;
+                Some(Tampered { bytes: Some(answer.to_vec()), outcome: Some(Outcome::Blameless), delay })
             }
             Habit::Refuse => Tampered::bytes(encode(id, Response::Refused(Refusal::Busy)), None),
             Habit::Garbage => {
@@ -133,7 +94,7 @@ impl<S: Scheme> Liar<S> {
                     flip(&mut proof, drawn);
                     // The bit may be in a hash or a number: either way it proves nothing.
                     let answer = encode(id, Response::Fork { log, proof: &proof });
-                    Tampered::bytes(answer, None)
+                    Tampered::bytes(answer, Some(Outcome::Fault(Fault::FalseForkProof)))
                 }
                 _ => None,
             },
@@ -201,11 +162,13 @@ impl<S: Scheme> Liar<S> {
             Habit::OtherContext => {
                 let text = signed_text(SignedContext::Push, &self.own(), &asked.asker, &asked.nonce, signed.body);
                 let signature = self.identity.sign(&text);
-                Tampered::bytes(encode(id, Response::Status(Signed { signature, body: signed.body })), None)
+                let answer = encode(id, Response::Status(Signed { signature, body: signed.body }));
+                Tampered::bytes(answer, Some(Outcome::NotTaken))
             }
             Habit::StatusReplayed => {
                 let old = Frame::decode(self.statuses.get(&asked.asker)?).ok()?;
-                Tampered::bytes(Frame { id, ..old }.encode(&mut vec![0; 1 << 17]).map(<[u8]>::to_vec), None)
+                let answer = Frame { id, ..old }.encode(&mut vec![0; 1 << 17]).map(<[u8]>::to_vec);
+                Tampered::bytes(answer, Some(Outcome::NotTaken))
             }
             Habit::StatusDisordered => {
                 let body = StatusBody::decode(signed.body).ok()?;
@@ -285,10 +248,12 @@ fn tamper_with_proof(habit: Habit, id: RequestId, response: Response<'_>, drawn:
     if habit == Habit::ProofOtherSize {
         return match response {
             Response::Proof(answer) => {
-                Tampered::bytes(encode(id, Response::Proof(ProofAnswer { size: answer.size + 1, ..answer })), None)
+                let answer = encode(id, Response::Proof(ProofAnswer { size: answer.size + 1, ..answer }));
+                Tampered::bytes(answer, Some(Outcome::NotTaken))
             }
             Response::Records(batch) => {
-                Tampered::bytes(encode(id, Response::Records(Batch { start: batch.start + 1, ..batch })), None)
+                let answer = encode(id, Response::Records(Batch { start: batch.start + 1, ..batch }));
+                Tampered::bytes(answer, Some(Outcome::NotTaken))
             }
             _ => None,
         };
@@ -353,10 +318,10 @@ fn tamper_with_records(habit: Habit, id: RequestId, response: Response<'_>, draw
             framed.extend_from_slice(&u16::try_from(record.len()).ok()?.to_le_bytes());
             framed.extend_from_slice(record);
         }
-        if batch.start == 0 && habit != Habit::RecordsCut {
-            // There is nothing before them that could differ.
-            outcome = Some(Outcome::FaultOfNext(Fault::FalseRecords));
-        }
+        // Before the first record there is nothing that could differ; further on it may be the log that forked.
+        let is_first = batch.start == 0 && !records.is_empty();
+        let fault = Outcome::FaultOfNext(Fault::FalseRecords);
+        outcome = Some(if is_first { fault } else { Outcome::NotTaken });
     }
     Tampered::bytes(encode(id, Response::Records(Batch { records: &framed, ..batch })), outcome)
 }

@@ -10,11 +10,12 @@ use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{Frame, Message, Nonce, Push, Request, RequestId, Response};
 use verisoo::{Command, Config, Event, Heap, Identity, Instant, LogId, Node, Start};
 
-use super::cheap::{Cheap, identity};
 use super::disk::Disk;
 use super::liar::{LIES, Lie, lie};
+use super::signing::identity;
+use super::sim::SimScheme;
 
-type TestNode = Node<Heap<Cheap>>;
+type TestNode = Node<Heap<SimScheme>>;
 
 /// The time between rounds, and what one step of time takes: all that waits for a round is then due.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -73,6 +74,8 @@ pub struct State {
     appends: u8,
     ticks: u8,
     crashes: u8,
+    /// A crash took something that was written and not durable.
+    has_lost: bool,
     /// A step did what must not be done.
     broken: Option<&'static str>,
 }
@@ -124,6 +127,7 @@ impl Federation {
     pub fn wanted(&self) -> Vec<&'static str> {
         match self.kind {
             // Recovering from a crash takes more steps than can all be looked at.
+            _ if self.crashes > 0 && self.appends > 1 => vec!["lost in a crash"],
             _ if self.crashes > 0 => vec![],
             Kind::Forker => vec!["fork proven by all"],
             Kind::Writer | Kind::Liar => vec!["converged"],
@@ -252,6 +256,7 @@ impl Federation {
     fn crash(&self, state: &mut State, at: usize) {
         let now = state.now;
         let member = Arc::make_mut(&mut state.members[at]);
+        state.has_lost |= member.disk.written != member.disk.durable;
         member.disk.crash();
         let seed = [10 + state.crashes; 32];
         let opened = TestNode::open(name(at), config(), seed, now, &mut member.disk, Start::Resume);
@@ -314,7 +319,7 @@ impl Model for Federation {
         let members = (0..self.honest()).map(|at| Arc::new(self.member(at))).collect();
         let Self { appends, ticks, crashes, .. } = *self;
         let (now, network) = (Instant::ZERO + INTERVAL, Arc::default());
-        let mut state = State { now, members, network, appends, ticks, crashes, broken: None };
+        let mut state = State { now, members, network, appends, ticks, crashes, has_lost: false, broken: None };
         (0..self.honest()).for_each(|at| self.run(&mut state, at));
         for (persona, to) in self.personas.iter().zip(0..) {
             let push = push_of(persona, to);
@@ -387,6 +392,7 @@ impl Model for Federation {
                 state.broken != Some("a log shrank or thawed")
             }),
             Property::always("no step is wrong", |_, state: &State| state.broken.is_none()),
+            Property::sometimes("lost in a crash", |_, state: &State| state.has_lost),
             Property::sometimes("converged", |_, state| Self::is_converged(state)),
             Property::sometimes("fork proven by all", |model: &Self, state: &State| {
                 let forker = name(2).vkey().id();
@@ -397,7 +403,7 @@ impl Model for Federation {
     }
 }
 
-fn name(at: usize) -> Identity<Cheap> {
+fn name(at: usize) -> Identity<SimScheme> {
     identity(NAMES[at])
 }
 

@@ -1,13 +1,12 @@
 //! What a relay can make of a true answer.
 
-use sha2 as _;
 use verisoo::log::{ForkProof, leaf_hash};
 use verisoo::wire::{
     Batch, Entries, Entry, Frame, Message, Proof, ProofAnswer, Refusal, Request, Response, Signed, StatusBody,
 };
 use verisoo::{Head, LogId, SignedHead};
 
-use super::cheap::{identity, signed_text};
+use super::signing::{identity, signed_text};
 
 /// The lies that the relay knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

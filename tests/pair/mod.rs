@@ -11,7 +11,8 @@ use verisoo::{Command, Config, Error, Event, Heap, Identity, Instant, LogId, Not
 
 pub type Node = verisoo::Node<Heap<Cheap>>;
 
-/// Signatures that anybody can make, and fast: nobody here lies about who it is.
+/// Signatures that anybody can make, and fast: nobody here lies about who it is. (The simulator's scheme is
+/// not there in a plain `cargo test`, which builds without the feature `sim`.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cheap;
 

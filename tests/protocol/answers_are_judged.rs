@@ -1,5 +1,4 @@
-//! Every failure has an owner: DESIGN section 2's table, row by row. A reader asks a liar first, and an
-//! honest peer next.
+//! Every failure has an owner. A reader asks a liar first, and an honest peer next.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every shape of federation converges: DESIGN "Converged with a peer".
+//! Every shape of federation converges.
 
 use verisoo::Introductions;
 

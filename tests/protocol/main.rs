@@ -4,11 +4,15 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod answers_are_judged;
-mod byzantine_peers;
+mod answers_wrong_in_any_bit;
+mod byzantine;
 mod damaged_stores;
 mod federation;
 mod federations_converge;
+mod floods;
 mod forks_are_proven;
+mod heads_are_judged;
 mod hostile;
 mod peers_have_health;
+mod relays_and_names;
 mod writers_recover;

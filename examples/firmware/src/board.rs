@@ -3,19 +3,25 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
 /// The system clock after a reset, in QEMU.
 const CLOCK_HZ: u32 = 12_500_000;
 
-/// Milliseconds since the start; wraps after 49 days.
-static MILLIS: AtomicU32 = AtomicU32::new(0);
+/// Cycles in which the system's timer runs down once: all of its 24 bits, 1.3 seconds. A tick each
+/// millisecond would be simpler, but ticks can be lost: where one is late for longer than a period (in an
+/// emulator on a busy machine, or behind a critical section) two become one, and the clock falls behind.
+const LAP: u32 = 1 << 24;
+
+/// How often it has run down; enough for 180 years.
+static LAPS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
 fn SysTick() {
     // The only writer: no other context changes it between the two.
-    MILLIS.store(MILLIS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    LAPS.store(LAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 /// Time and the serial line.
@@ -24,11 +30,11 @@ pub struct Board {
 }
 
 impl Board {
-    /// Starts the tick and the serial port; `None` the second time.
+    /// Starts the timer and the serial port; `None` the second time.
     pub fn take() -> Option<Self> {
         let mut core = cortex_m::Peripherals::take()?;
         core.SYST.set_clock_source(SystClkSource::Core);
-        core.SYST.set_reload(CLOCK_HZ / 1_000 - 1);
+        core.SYST.set_reload(LAP - 1);
         core.SYST.clear_current();
         core.SYST.enable_interrupt();
         core.SYST.enable_counter();
@@ -36,13 +42,17 @@ impl Board {
         Some(Self { millis: 0 })
     }
 
-    /// Milliseconds since the start. Must be called once in 49 days.
+    /// Milliseconds since the start.
     pub fn millis(&mut self) -> u64 {
-        let low = MILLIS.load(Ordering::Relaxed);
-        // The truncated part is what the counter showed last.
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-        let passed = low.wrapping_sub(self.millis as u32);
-        self.millis += u64::from(passed);
+        let (laps, left) = loop {
+            let (laps, left) = (LAPS.load(Ordering::Relaxed), SYST::get_current());
+            if LAPS.load(Ordering::Relaxed) == laps {
+                break (laps, left);
+            }
+        };
+        let cycles = u64::from(laps) * u64::from(LAP) + u64::from(LAP - 1 - left);
+        // A lap that has begun and is not counted yet must not turn back the clock.
+        self.millis = self.millis.max(cycles / u64::from(CLOCK_HZ / 1_000));
         self.millis
     }
 

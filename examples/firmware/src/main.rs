@@ -9,6 +9,7 @@
 
 mod board;
 #[allow(dead_code, reason = "the other half is the gateway's")]
+#[path = "../../gateway/link.rs"]
 mod link;
 mod memory;
 
@@ -162,7 +163,7 @@ impl Device<'_> {
         match message {
             Message::Request(request) => {
                 if let Some(answer) = self.node.respond(now, self.logs, id, &request, rest) {
-                    link::send(Channel::Protocol, answer, |bytes| self.board.write(bytes));
+                    send(&mut self.board, Channel::Protocol, answer);
                 }
             }
             Message::Response(response) => {
@@ -183,7 +184,7 @@ impl Device<'_> {
         if let Some(buf) = scratch.get_mut(..limit)
             && let Ok(Some(bytes)) = self.node.encode(self.logs, &command, buf)
         {
-            link::send(Channel::Protocol, bytes, |bytes| self.board.write(bytes));
+            send(&mut self.board, Channel::Protocol, bytes);
         }
     }
 
@@ -246,6 +247,12 @@ fn simulated(now: u64) -> u32 {
 fn report(board: &mut Board, report: &Report<'_>) {
     let mut buf = [0; 128];
     if let Some(bytes) = report.encode(&mut buf) {
-        link::send(Channel::Report, bytes, |bytes| board.write(bytes));
+        send(board, Channel::Report, bytes);
     }
+}
+
+/// One copy of what stuffs and sends, for all who call it.
+#[inline(never)]
+fn send(board: &mut Board, channel: Channel, payload: &[u8]) {
+    link::send(channel, payload, |bytes| board.write(bytes));
 }

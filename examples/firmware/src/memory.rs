@@ -1,5 +1,6 @@
-//! Copying and filling memory in few bytes of code. What comes with the compiler is unrolled for speed, and
-//! three kilobytes long; Ed25519 does not notice the difference, since what it copies is words.
+//! Copying memory, filling it, and dividing 64-bit numbers, in few bytes of code. What comes with the
+//! compiler is unrolled for speed, and four kilobytes long; Ed25519 does not notice the difference, since
+//! what it copies is words, and it divides nothing.
 
 use core::arch::global_asm;
 
@@ -96,4 +97,30 @@ global_asm!(
     "subs r1, #1",
     "bne 3b",
     "4: bx lr",
+    // Divides r1:r0 by r3:r2, which is not zero: quotient to r1:r0, remainder to r3:r2. Bit by bit, the
+    // dividend leaves r1:r0 at the top as the quotient comes in at the bottom.
+    ".global __aeabi_uldivmod",
+    ".thumb_func",
+    "__aeabi_uldivmod:",
+    "push {{r4, r5, r6, lr}}",
+    "movs r4, #0",
+    "movs r5, #0",
+    "movs r6, #64",
+    "1: adds r0, r0",
+    "adcs r1, r1",
+    "adcs r4, r4",
+    "adcs r5, r5",
+    // A bit that leaves the remainder at the top makes it larger than any divisor.
+    "bcs 2f",
+    "subs r12, r4, r2",
+    "sbcs r12, r5, r3",
+    "blo 3f",
+    "2: subs r4, r2",
+    "sbcs r5, r3",
+    "adds r0, #1",
+    "3: subs r6, #1",
+    "bne 1b",
+    "mov r2, r4",
+    "mov r3, r5",
+    "pop {{r4, r5, r6, pc}}",
 );

@@ -18,6 +18,7 @@ fn holds(profile: Profile, seeds: std::ops::Range<u64>) {
         let report = run(&Plan::expand(seed, profile, None));
         assert_eq!(report.violation, None, "seed {seed} of {profile:?}");
         assert_eq!(report.false_accusations, 0);
+        assert_eq!(report.forks_proven, report.forks_visible, "seed {seed} of {profile:?}");
     }
 }
 

@@ -253,14 +253,18 @@ fn reproduce(seed: u64, options: &Options) -> String {
 fn print_report(report: &Report, rate: f64, again: &str) {
     let seconds = |micros: u64| micros as f64 / 1e6;
     println!(
-        "{} events ({rate:.0}/s), {} messages, {} bytes ({} of records), {} crashes, {} forks ({} proven)",
-        report.events,
+        "{} events ({rate:.0}/s), {} crashes, {} forks ({} visible, {} proven)",
+        report.events, report.crashes, report.forks_made, report.forks_visible, report.forks_proven,
+    );
+    println!(
+        "{} messages ({:.1} times the least), {} bytes ({:.1} times the least: {} of records, {} of heads, {} of proofs)",
         report.messages,
+        ratio(report.messages, report.optimum_messages),
         report.bytes,
+        ratio(report.bytes, report.optimum_bytes),
         report.record_bytes,
-        report.crashes,
-        report.forks_made,
-        report.forks_proven,
+        report.head_bytes,
+        report.proof_bytes,
     );
     println!(
         "append to all: p50 {:.3} s, p99 {:.3} s; fork to proof: {}; over after {:.1} s; digest {:016x}",
@@ -285,11 +289,18 @@ fn print_report(report: &Report, rate: f64, again: &str) {
     }
 }
 
+/// How many times the optimum it was, to a thousandth.
+fn ratio(of: u64, optimum: u64) -> f64 {
+    (of as f64 / optimum.max(1) as f64 * 1_000.0).round() / 1_000.0
+}
+
 fn report_json(report: &Report, rate: f64) -> String {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("digest".into(), format!("{:016x}", report.digest).into());
         object.insert("violations".into(), u8::from(report.violation.is_some()).into());
+        object.insert("messages_per_optimum".into(), ratio(report.messages, report.optimum_messages).into());
+        object.insert("bytes_per_optimum".into(), ratio(report.bytes, report.optimum_bytes).into());
         object.insert("events_per_second".into(), (rate.round() as u64).into());
         object.remove("samples");
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Clock};
 use serde_json::json;
 use verisoo::sim::{Plan, Report};
 
-use super::{Ending, Options, TWO_TRACES, reproduce, run};
+use super::{Ending, Options, TWO_TRACES, ratio, reproduce, run};
 
 /// Every so many seeds one is run twice, for the traces to be compared.
 const TWICE: u64 = 100;
@@ -18,9 +18,14 @@ struct Totals {
     events: u64,
     messages: u64,
     bytes: u64,
+    optimum_messages: u64,
+    optimum_bytes: u64,
     record_bytes: u64,
+    head_bytes: u64,
+    proof_bytes: u64,
     crashes: u64,
     forks_made: u64,
+    forks_visible: u64,
     forks_proven: u64,
     accusations: u64,
     false_accusations: u64,
@@ -87,9 +92,14 @@ impl Totals {
         self.events += report.events;
         self.messages += report.messages;
         self.bytes += report.bytes;
+        self.optimum_messages += report.optimum_messages;
+        self.optimum_bytes += report.optimum_bytes;
         self.record_bytes += report.record_bytes;
+        self.head_bytes += report.head_bytes;
+        self.proof_bytes += report.proof_bytes;
         self.crashes += report.crashes;
         self.forks_made += report.forks_made;
+        self.forks_visible += report.forks_visible;
         self.forks_proven += report.forks_proven;
         self.accusations += report.accusations;
         self.false_accusations += report.false_accusations;
@@ -108,12 +118,19 @@ impl Totals {
             "panics": self.panics,
             "failed_seeds": self.failed,
             "forks_made": self.forks_made,
+            "forks_visible": self.forks_visible,
             "forks_proven": self.forks_proven,
             "accusations": self.accusations,
             "false_accusations": self.false_accusations,
             "messages": self.messages,
             "bytes": self.bytes,
+            "messages_per_optimum": ratio(self.messages, self.optimum_messages),
+            "bytes_per_optimum": ratio(self.bytes, self.optimum_bytes),
+            "optimum_messages": self.optimum_messages,
+            "optimum_bytes": self.optimum_bytes,
             "optimum_record_bytes": self.record_bytes,
+            "optimum_head_bytes": self.head_bytes,
+            "optimum_proof_bytes": self.proof_bytes,
             "crashes": self.crashes,
             "slowest_latency_p99_us": self.slowest_p99,
             "slowest_time_to_proof_us": self.slowest_proof,

@@ -485,7 +485,11 @@ impl<T: Tables> Node<T> {
         if let Some(command) = self.next_for_views(store)? {
             return Ok(Some(command));
         }
-        self.next_offer(store)
+        if let Some(command) = self.next_offer(store)? {
+            return Ok(Some(command));
+        }
+        // A difference that turned out to be gone may have made a status due.
+        Ok(self.next_status_request())
     }
 
     fn store_failed(&mut self, error: StoreError) {
@@ -517,8 +521,8 @@ impl<T: Tables> Node<T> {
         };
         self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
-        if self.replicas.own().is_some_and(|own| own.have > own.complete.size) {
-            consider(self.publish_at());
+        if let Some(own) = self.replicas.own().filter(|own| own.have > own.complete.size) {
+            consider(self.publish_at().max(own.blocked_until));
         }
         if self.is_unsynced {
             consider(self.sync_at);

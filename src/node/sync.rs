@@ -36,9 +36,16 @@ impl<T: Tables> Node<T> {
             if self.next_view >= len {
                 self.next_view = 0;
             }
-            let Some(view) = self.views.as_slice().get(self.next_view) else { return Ok(None) };
-            let due = view.due(self.replicas.find(&view.log));
             left -= 1;
+            let due = match self.due(store, self.next_view) {
+                Ok(due) => due,
+                Err(StoreError::NotReady) => return Err(StoreError::NotReady),
+                Err(error) => {
+                    self.store_failed_for(self.next_view, error);
+                    self.next_view += 1;
+                    continue;
+                }
+            };
             if matches!(due, Due::Nothing | Due::Behind | Due::Push)
                 && let Some(view) = self.views.as_mut_slice().get_mut(self.next_view)
             {
@@ -58,6 +65,19 @@ impl<T: Tables> Node<T> {
             self.next_view += 1;
         }
         Ok(None)
+    }
+
+    /// What a difference calls for, with the root that the peer claims held against our own if it can be.
+    fn due(&mut self, store: &mut dyn Store, at: usize) -> Result<Due, StoreError> {
+        let due_of = |node: &Self| {
+            let view = node.views.as_slice().get(at);
+            view.map_or(Due::Nothing, |view| view.due(node.replicas.find(&view.log)))
+        };
+        let due = due_of(self);
+        let view = self.views.as_slice().get(at).filter(|view| due == Due::Compare && view.retry_at <= self.clock.now);
+        let Some(view) = view.cloned() else { return Ok(due) };
+        self.compare(store, at, &view)?;
+        Ok(due_of(self))
     }
 
     /// There is no difference with a peer any more. Where a head beyond what is held has become known
@@ -89,12 +109,6 @@ impl<T: Tables> Node<T> {
         let Some(view) = self.views.as_slice().get(at).cloned() else { return Ok(None) };
         if matches!(due, Due::Nothing | Due::Behind) || view.retry_at > self.clock.now {
             return Ok(None);
-        }
-        if due == Due::Compare {
-            self.compare(store, at, &view)?;
-            let due =
-                self.views.as_slice().get(at).map_or(Due::Nothing, |view| view.due(self.replicas.find(&view.log)));
-            return if due == Due::Compare { Ok(None) } else { self.act(store, at, due) };
         }
         let is_reachable = self.peer_ref(view.peer).is_some_and(|peer| {
             // An on-demand sync asks whatever the peer's health is.

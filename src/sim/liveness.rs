@@ -42,6 +42,11 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         if now < converged_at + IDLE_INTERVALS * interval {
             return;
         }
+        if !pending.is_empty() {
+            // Adversaries go on: what they have shown since is to be dealt with as well.
+            self.metrics.converged_at = None;
+            return;
+        }
         self.metrics.ended_at = Some(now);
         // While adversaries go on, or a damaged log is asked for in vain, there is something to talk about.
         let links = self.plan.links.iter().filter(|link| self.is_idle_link(link.from, link.to)).count() as u64;
@@ -137,7 +142,7 @@ pub(super) fn connected(plan: &Plan) -> Vec<u32> {
 }
 
 /// Parts nodes into those that are connected with each other through links among them.
-fn components(nodes: &[u32], links: &[Link]) -> Vec<Vec<u32>> {
+pub(super) fn components(nodes: &[u32], links: &[Link]) -> Vec<Vec<u32>> {
     let mut left = nodes.to_vec();
     let mut components = Vec::new();
     while let Some(start) = left.first().copied() {

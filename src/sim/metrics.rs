@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 
 use super::oracle::Violation;
 use super::plan::Profile;
+use crate::log::consistency_proof_len;
+use crate::wire::size_of_value;
+use crate::{Hash, Signature};
 
 /// How far the honest nodes agreed at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -31,13 +34,32 @@ pub struct Report {
     pub messages: u64,
     /// Bytes sent by all.
     pub bytes: u64,
-    /// Bytes of records that had to travel at the least: what was appended, times the other honest nodes.
+    /// The least that could have been sent: for each other honest node, each head that a writer published,
+    /// in a message with the records that it is the first to cover.
+    pub optimum_messages: u64,
+    /// [`record_bytes`](Self::record_bytes), [`head_bytes`](Self::head_bytes) and
+    /// [`proof_bytes`](Self::proof_bytes).
+    pub optimum_bytes: u64,
+    /// Bytes of records, without any framing, that had to travel at the least: what was appended, times the
+    /// other honest nodes.
     pub record_bytes: u64,
+    /// Bytes of signed heads that had to travel at the least: each that was published, as on the wire (size,
+    /// root and signature), times the other honest nodes.
+    pub head_bytes: u64,
+    /// Bytes of consistency proofs (RFC 9162 section 2.1.4) between each head published and the one published
+    /// before it, times the other honest nodes. Whoever has all records can do without them; they count as
+    /// they are what whoever checks a head before its records come must be sent.
+    pub proof_bytes: u64,
     /// Crashes.
     pub crashes: u64,
     /// Logs whose writer signed two histories.
     pub forks_made: u64,
-    /// Those of them that every node of the core that follows them holds a fork proof of.
+    /// Those of them of which nodes of the core, connected with each other through followers of the log, held
+    /// two histories in the end, or at least one the fork proof. (What a writer shows to nobody, or withholds
+    /// the records of, nobody can see.)
+    pub forks_visible: u64,
+    /// Those of the visible ones of which all these nodes held the fork proof. Where nothing was broken, these
+    /// are all the visible ones.
     pub forks_proven: u64,
     /// Forks that honest nodes said they had found.
     pub detections: u64,
@@ -70,8 +92,16 @@ pub(super) struct Metrics {
     pub(super) messages: u64,
     bytes: u64,
     pub(super) record_bytes: u64,
+    /// Honest nodes but one.
+    pub(super) replicas: u64,
+    /// The size of the head that each node published last.
+    sizes: Vec<u64>,
+    heads: u64,
+    head_bytes: u64,
+    proof_bytes: u64,
     pub(super) crashes: u64,
     pub(super) forks_made: u64,
+    pub(super) forks_visible: u64,
     pub(super) forks_proven: u64,
     pub(super) detections: u64,
     pub(super) accusations: u64,
@@ -92,6 +122,20 @@ impl Metrics {
         if is_honest {
             self.idle_messages += 1;
             self.idle_bytes += len as u64;
+        }
+    }
+
+    /// A writer published a head of its own log.
+    pub(super) fn published(&mut self, node: usize, size: u64) {
+        if self.sizes.len() <= node {
+            self.sizes.resize(node + 1, 0);
+        }
+        let before = core::mem::replace(&mut self.sizes[node], size);
+        if size > before {
+            let proof = consistency_proof_len(before.max(1), size).unwrap_or(0);
+            self.heads += 1;
+            self.head_bytes += size_of_value(&size).unwrap_or(0) as u64 + (Hash::LEN + Signature::LEN) as u64;
+            self.proof_bytes += (proof * Hash::LEN) as u64;
         }
     }
 
@@ -125,9 +169,14 @@ impl Metrics {
             events: self.events,
             messages: self.messages,
             bytes: self.bytes,
+            optimum_messages: self.heads * self.replicas,
+            optimum_bytes: self.record_bytes + (self.head_bytes + self.proof_bytes) * self.replicas,
             record_bytes: self.record_bytes,
+            head_bytes: self.head_bytes * self.replicas,
+            proof_bytes: self.proof_bytes * self.replicas,
             crashes: self.crashes,
             forks_made: self.forks_made,
+            forks_visible: self.forks_visible,
             forks_proven: self.forks_proven,
             detections: self.detections,
             accusations: self.accusations,

@@ -104,7 +104,8 @@ impl Store for MemoryStore {
     }
 
     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        Ok(self.logs.get(log).map(|log| log.about))
+        let Some(log) = self.logs.get(log) else { return Ok(None) };
+        Ok(Some(log.about))
     }
 
     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {

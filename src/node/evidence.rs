@@ -172,6 +172,11 @@ impl<T: Tables> Node<T> {
         let mut kept = [[0; Hash::LEN]; MAX_PROOF];
         let count = if state.covering.is_some() { store.proof(&log, &mut kept)? } else { 0 };
         let proof = kept.get(..count).unwrap_or_default();
+        if let Some(Head { size, root }) = state.covering.map(|covering| covering.head).filter(|_| state.have > 0) {
+            // What was read falsely once must not be written back, to be false for good.
+            let held = root_of(store, &log, state.have)?;
+            verify_consistency(state.have, &held, size, &root, proof).map_err(|_| StoreError::Damaged)?;
+        }
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof };
         self.commit(store, slot, &commit, None)
     }

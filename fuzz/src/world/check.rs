@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use verisoo::log::{ForkProof, leaf_hash, node_hash, root_at};
+use verisoo::log::{ForkProof, MAX_PROOF, leaf_hash, node_hash, root_at};
 use verisoo::store::{LogState, Origin, Store, StoredLog};
 use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
 use verisoo::{Config, Hash, Head, Introductions, LogId, LogInfo, Notice, SignedHead};
@@ -88,6 +88,16 @@ impl World {
             assert!(
                 histories.iter().any(|writer| is_head_of(&signed, writer)),
                 "the node took a head that its writer did not sign"
+            );
+        }
+        if let Some(Head { size, root }) = state.covering.map(|signed| signed.head) {
+            let mut proof = [[0; Hash::LEN]; MAX_PROOF];
+            let count = store.proof(&info.log, &mut proof).expect("no fault");
+            let leads =
+                |writer: &&Writer| is_consistent(state.have, &writer.root(state.have), size, &root, &proof[..count]);
+            assert!(
+                state.have == 0 || histories.iter().any(|writer| state.have <= writer.size() && leads(&writer)),
+                "the proof kept is false"
             );
         }
         let least = self.least.entry(info.log).or_default();

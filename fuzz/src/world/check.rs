@@ -96,7 +96,7 @@ impl World {
             let leads =
                 |writer: &&Writer| is_consistent(state.have, &writer.root(state.have), size, &root, &proof[..count]);
             assert!(
-                state.have == 0 || histories.iter().any(|writer| state.have <= writer.size() && leads(&writer)),
+                state.have == 0 || histories.iter().any(|writer| state.have <= writer.size() && leads(writer)),
                 "the proof kept is false"
             );
         }

@@ -143,8 +143,8 @@ impl<T: Tables> Node<T> {
 
     /// Pushes records to a peer that is behind, from where it is.
     pub(super) fn push_records(&mut self, store: &mut dyn Store, view: &View) -> Result<Option<Command>, StoreError> {
-        let size = self.replicas.find(&view.log).map_or(0, |replica| replica.complete.size);
-        self.push(store, view.peer, view.log, view.have.min(size))
+        let provable = self.replicas.find(&view.log).map_or(0, Replica::provable);
+        self.push(store, view.peer, view.log, view.have.min(provable))
     }
 
     fn push(
@@ -202,9 +202,10 @@ impl<T: Tables> Node<T> {
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
         let PushWord { complete, have, .. } = word;
         let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
-        // Pushing goes on as long as it gets the peer further.
-        let owed = have > start;
-        self.heard(peer, &entry, |view| view.is_owed = owed);
+        // Pushing goes on as long as it gets the peer further than it was, and than what was sent begins: or one
+        // word, said over and over, would have us push for ever.
+        let before = self.views.of(&log, peer).map_or(start, |view| view.have.max(start));
+        self.heard(peer, &entry, |view| view.is_owed = have > before);
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.

@@ -212,6 +212,7 @@ impl<T: Tables> Node<T> {
             // It was behind at the last status already, and did not get any further by itself.
             view.is_owed = is_own || (view.was_behind == Some(entry.have) && entry.have < have);
             view.was_behind = Some(entry.have);
+            view.has_brought = false;
             // A status says it either way: one that took it back must not be asked for the proof for ever.
             view.is_forked = entry.forked;
             if is_new_sync {

@@ -80,14 +80,15 @@ impl<T: Tables> Node<T> {
         Ok(due_of(self))
     }
 
-    /// There is no difference with a peer any more. Where a head beyond what is held has become known
-    /// meanwhile, the peer may have more by now.
+    /// There is no difference with a peer any more. Where it brought what there was, and a head beyond what is
+    /// held has become known meanwhile, it may have more by now.
     fn caught_up(&mut self, at: usize) {
         let view = self.views.remove(at);
-        let is_behind = self
-            .replicas
-            .find(&view.log)
-            .is_some_and(|replica| !replica.is_forked && replica.seen.max(replica.covering.size) > replica.have);
+        let is_behind = view.has_brought
+            && self
+                .replicas
+                .find(&view.log)
+                .is_some_and(|replica| !replica.is_forked && replica.seen.max(replica.covering.size) > replica.have);
         if let Some(peer) = self.peer_mut(view.peer).filter(|peer| is_behind && peer.is_healthy()) {
             peer.status_due = true;
         }
@@ -288,6 +289,7 @@ impl<T: Tables> Node<T> {
                 let is_trickle = is_short && batch.records.len() < usize::try_from(limit / 8).unwrap_or(0);
                 if let Some(view) = self.views.of_mut(&log, peer) {
                     view.failures = u8::from(is_trickle);
+                    view.has_brought = true;
                     // What was asked for behind a range that fell short will be dropped: the window closes,
                     // and opens again as ranges line up.
                     view.window = if is_short { 1 } else { view.window.saturating_add(1) };

@@ -34,6 +34,8 @@ pub struct View {
     pub(crate) window: u8,
     /// Records held when it said that the next is too long to be sent here.
     pub(crate) too_long: Option<u64>,
+    /// It has brought records since its last status.
+    pub(crate) has_brought: bool,
     /// It was in the listing that is being compared.
     pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
@@ -92,6 +94,7 @@ impl View {
             was_behind: None,
             window: u8::MAX,
             too_long: None,
+            has_brought: false,
             is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,

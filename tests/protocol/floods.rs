@@ -1,13 +1,14 @@
 //! Floods of requests, heads, fork proofs, claims and logs: each costs its sender's share, and nobody else's.
 
 use verisoo::log::{MAX_SIZE, leaf_hash};
-use verisoo::wire::{Batch, Entry, Message, Nonce, Refusal, Request, Response, StatusRequest};
+use verisoo::wire::{Batch, Entry, Message, Nonce, PushWord, Refusal, Request, Response, StatusRequest};
 use verisoo::{Fault, Hash, Head, Introductions, LogId, Notice, SignedHead};
 
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal, snapshot};
 use crate::federation::{DELAY, Federation, config};
 use crate::hostile::{
-    History, answers_of, ask, assert_never_accused, frame_all, request_frame, response_frame, statuses_of, watch,
+    History, always_says, answers_of, ask, assert_never_accused, frame_all, request_frame, response_frame, statuses_of,
+    watch,
 };
 
 #[test]
@@ -320,4 +321,38 @@ fn a_batch_too_large_for_a_quota_is_judged_like_any_other() {
     federation.run_rounds(2);
     assert_eq!(federation.size(READER, &log), 5);
     assert!(!federation.has_noticed(READER, |notice| matches!(notice, Notice::QuotaFull { .. })));
+}
+
+#[test]
+fn a_word_said_over_and_over_is_not_pushed_to_for_ever() {
+    for have in [4, 5, 6, 7] {
+        // The reader holds 8 of 9 records, and the head of the first 5: it has not come by the last one.
+        let mut federation = Federation::of(&["writer", "liar", "reader"]);
+        let writer = History::written_by("writer", 9);
+        federation.dial(READER, LIAR);
+        let from = federation.id(LIAR);
+        let member = &mut federation.members[READER];
+        member.node.follow(&mut member.store, writer.vkey()).unwrap();
+        for (start, end, size) in [(0, 5, 5), (5, 8, 9)] {
+            let (head, proof) = (writer.head(size), writer.proof(end as u64, size));
+            let push = writer.push_of(from, start as u64, head, &proof, &writer.framed(start, end));
+            ask(&mut federation, READER, &push);
+        }
+        let held = federation.members[READER].node.log(&writer.id()).unwrap();
+        assert_eq!((held.complete.size, held.have), (5, 8));
+
+        // The liar says, of each push and in each status, that it holds so many and no head.
+        let log = writer.id();
+        federation.tamper = Some(statuses_of(LIAR, "liar", move |_, body, entries| {
+            (body.listed, body.digest) = (true, Hash::EMPTY_ROOT);
+            let entry = Entry { log, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
+            entries.retain(|entry| entry.log != log);
+            entries.push(entry);
+            entries.sort_by_key(|entry| entry.log);
+        }));
+        let pushes = always_says(&mut federation, LIAR, "liar", PushWord { log, complete: Head::EMPTY, have });
+        federation.run_rounds(6);
+        assert!(pushes.get() > 0, "it is pushed to, having {have}");
+        assert!(pushes.get() <= 12, "{} pushes in 6 rounds, having {have}", pushes.get());
+    }
 }

@@ -1,14 +1,14 @@
 //! What a hostile peer needs: histories of a log signed at will, and statuses signed again after a change.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 use verisoo::log::{Frontier, Position, leaf_hash, prove_consistency, root_at};
 use verisoo::wire::{
-    Batch, Entries, Entry, Frame, Message, Nonce, Proof, Push, Request, RequestId, Response, Signed, StatusBody,
-    StatusRequest, VERSION,
+    Batch, Entries, Entry, Frame, Message, Nonce, Proof, Push, PushWord, Request, RequestId, Response, Signed,
+    StatusBody, StatusRequest, VERSION,
 };
 use verisoo::{Hash, Head, Health, Identity, LogId, Notice, Records, SignedHead, Vkey};
 
@@ -189,13 +189,46 @@ pub fn status_frame(
     }
     let body = StatusBody { entries: Entries::new(&listed), ..body };
     let body = postcard::to_slice(&body, &mut buf).unwrap();
-    let signature = identity.sign(&status_text(&identity.vkey().id(), asker, nonce, body));
+    let signature = identity.sign(&signed_text(b"verisoo/status", &identity.vkey().id(), asker, nonce, body));
     response_frame(id, Response::Status(Signed { signature, body }))
 }
 
-fn status_text(answerer: &LogId, asker: &LogId, nonce: &Nonce, body: &[u8]) -> Vec<u8> {
+/// Lets a member answer each push of a log with the same word, signed with its key all the same, and then tampers
+/// as before. Counts the pushes.
+pub fn always_says(federation: &mut Federation, liar: usize, name: &str, word: PushWord) -> Rc<Cell<usize>> {
+    let identity = identity(name);
+    let count = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&count);
+    let mut asked: BTreeMap<(usize, RequestId), (LogId, Nonce)> = BTreeMap::new();
+    let mut tamper = federation.tamper.take();
+    federation.tamper = Some(Box::new(move |from, to, frame| {
+        match &frame.message {
+            Message::Request(Request::Push(push)) if to == liar && push.batch.log == word.log => {
+                asked.insert((from, frame.id), (push.from, push.nonce));
+                counted.set(counted.get() + 1);
+            }
+            Message::Response(_) if from == liar => {
+                if let Some((asker, nonce)) = asked.get(&(to, frame.id)) {
+                    let mut buf = [0; 128];
+                    let body = &*postcard::to_slice(&word, &mut buf).unwrap();
+                    let text = signed_text(b"verisoo/pushed", &identity.vkey().id(), asker, nonce, body);
+                    let answer = Signed { signature: identity.sign(&text), body };
+                    return Some(response_frame(frame.id, Response::Pushed(answer)));
+                }
+            }
+            _ => {}
+        }
+        match &mut tamper {
+            Some(tamper) => tamper(from, to, frame),
+            None => Some(encode(frame)),
+        }
+    }));
+    count
+}
+
+fn signed_text(context: &[u8; 14], answerer: &LogId, asker: &LogId, nonce: &Nonce, body: &[u8]) -> Vec<u8> {
     let mut text = vec![0xFF];
-    text.extend_from_slice(b"verisoo/status");
+    text.extend_from_slice(context);
     text.push(VERSION);
     text.extend_from_slice(answerer.as_bytes());
     text.extend_from_slice(asker.as_bytes());

@@ -1,8 +1,8 @@
 //! What the application is told: derived from what is marked as not told yet.
 
 use super::replica::Note;
-use super::view::ViewTable;
-use super::{Node, Notice, SyncReport};
+use super::view::{View, ViewTable};
+use super::{Node, Notice, SyncError, SyncReport};
 use crate::peer::{Health, Sync};
 use crate::store::{Origin, Store};
 use crate::tables::{List, Tables};
@@ -95,8 +95,11 @@ impl<T: Tables> Node<T> {
             })
         });
         if let Some(report) = ended {
-            self.views
-                .retain(|view| view.sync.is_some() || replicas.find(&view.log).is_some() || view.log != report.log);
+            // Kept for this report alone, where the log is not followed any more. A log not followed yet is still
+            // to be: its difference stays, as any other.
+            let is_removed = report.error == Some(SyncError::Removed) && replicas.find(&report.log).is_none();
+            let is_it = |view: &View| is_removed && (view.log, view.peer) == (report.log, report.peer);
+            self.views.retain(|view| !is_it(view));
             return Some(Notice::Synced(report));
         }
         let views = &self.views;

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use super::disk::{Disk, DiskFault};
 use super::member::Member;
 use super::plan::{Act, Link, Plan, Profile};
-use super::{IDLE_INTERVALS, Invariant, Sample, Simulation, What};
+use super::{IDLE_INTERVALS, Invariant, SETTLING_INTERVALS, Sample, Simulation, What};
 use crate::{LogId, Scheme};
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
     pub(super) fn sample(&mut self) {
         self.wakes.iter_mut().for_each(|wakes| *wakes = 0);
+        self.check_traffic();
         let (converged, pending) = self.convergence();
         self.metrics.samples.push(Sample { at: self.now, converged });
         if self.is_calm && self.plan.profile != Profile::Perf {
@@ -31,7 +32,6 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let Some(converged_at) = self.metrics.converged_at else {
             if pending.is_empty() {
                 self.metrics.converged_at = Some(now);
-                self.metrics.begin_idle();
             } else if now > self.plan.calm_at + self.plan.patience * interval {
                 let node = self.core.first().copied().unwrap_or(0);
                 self.metrics.pending = pending.to_vec();
@@ -39,7 +39,11 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             }
             return;
         };
-        if now < converged_at + IDLE_INTERVALS * interval {
+        let idle_from = converged_at + SETTLING_INTERVALS * interval;
+        if now <= idle_from {
+            self.metrics.begin_idle();
+        }
+        if now < idle_from + IDLE_INTERVALS * interval {
             return;
         }
         if !pending.is_empty() {

@@ -23,14 +23,16 @@
 //!
 //! After every event, on the node it touched: each replica is a prefix of what its writer appended, byte for
 //! byte, and its root is the oracle's; heads are signed and nothing shrinks; a frozen log stays frozen;
-//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds; a
-//! node stops wanting things and stops waking up, and has left nothing undone when it does. Of everything that leaves an honest node: it is durable, its
-//! heads are its history's, its nonces are new. Of what an adversary sends: its outcome.
+//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds, and
+//! what a node sends of its own accord to twice what it is sent and writes, for each peer, and its rounds; a
+//! node stops wanting things and stops waking up, and has left nothing undone when it does. Of everything that
+//! leaves an honest node: it is durable, its heads are its history's, its nonces are new. Of what an adversary
+//! sends: its outcome.
 //!
 //! At the end: within [`Plan::patience`] intervals after the faults, everything that one node of the core holds
 //! is held by all that are connected with it through followers of that log, or they all hold the fork proof;
-//! and then they fall silent: at most one question and answer a link and round, of at most 400 bytes on
-//! average. (The *core* is the largest set of honest nodes connected by honest nodes, less those whose disks
+//! and three intervals later, when no push that was put off can be left, they fall silent: at most one question
+//! and answer a link and round, of at most 400 bytes on average. (The *core* is the largest set of honest nodes connected by honest nodes, less those whose disks
 //! read falsely at times: these stop serving what they find damaged, by design.) What a [`Report`] calls
 //! pending says what is missing and why.
 //!
@@ -53,6 +55,7 @@
 //! | one-root-compared | 29 | `Replica` |
 //! | proof-length-unchecked | 185 | `FalseAccusation` |
 //! | pushed-before-durable | 1 | `Durability` |
+//! | pushed-without-progress | ? | `Bound` |
 //! | quota-unchecked | 13 | `Bound` |
 //! | recovery-without-answers | 3 | `FalseAccusation` |
 //! | sent-taken-for-received | 1 | `Outcome` |
@@ -88,6 +91,7 @@ mod scheme;
 mod script;
 mod shrink;
 mod tamper;
+mod traffic;
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
@@ -101,6 +105,8 @@ pub use oracle::{Invariant, Violation};
 pub use plan::{Act, Entry, Habit, Link, Misdeed, NodePlan, Plan, Profile, Restart, Weather};
 pub use scheme::SimScheme;
 pub use shrink::{shrink, shrink_with};
+
+use traffic::Traffic;
 
 use crate::store::MemoryStore;
 use crate::wire::{Frame, Response};
@@ -121,6 +127,9 @@ const MOST_WAKES: u64 = 5_000;
 
 /// Intervals of silence that are watched after all have converged.
 const IDLE_INTERVALS: u64 = 4;
+
+/// Intervals after convergence in which a push that was put off may still come.
+const SETTLING_INTERVALS: u64 = 3;
 
 /// Something that happened, for those who watch.
 #[derive(Debug)]
@@ -173,6 +182,7 @@ pub struct Simulation<S: Scheme = SimScheme, D: Disk = SimDisk> {
     /// What a member's disk is to be restored from, and whether it read falsely at times.
     disks: Vec<DiskHistory>,
     wakes: Vec<u64>,
+    traffic: Vec<Traffic>,
     adversaries: Vec<Adversary<S>>,
     /// Everybody's id.
     ids: Vec<LogId>,
@@ -266,6 +276,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             free: Vec::new(),
             disks: (0..honest).map(|_| DiskHistory::default()).collect(),
             wakes: vec![0; honest],
+            traffic: vec![Traffic::default(); honest],
             network: Network::new(plan.seed, plan.weather, count),
             metrics: Metrics::default(),
             digest: Digest::new(),

@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     NotTaken,
     /// It is unusual but not false: nobody is at fault.
     Blameless,
+    /// What is false in it may never be looked at: the invariants say what must not come of it.
+    Unjudged,
 }
 
 /// An outcome that is awaited of a node as it stands.
@@ -58,11 +60,15 @@ impl Outcome {
             Self::SignedFault(fault) => Some(fault),
             Self::Fault(fault) => (is_authenticated && is_open).then_some(fault),
             Self::FaultOfNext(fault) => (is_authenticated && is_open && is_next).then_some(fault),
-            Self::NoFrame | Self::NotTaken | Self::Blameless => None,
+            Self::NoFrame | Self::NotTaken | Self::Blameless | Self::Unjudged => None,
         };
-        let before = if self == Self::NotTaken { holdings(node) } else { Vec::new() };
+        // Of records that are held already, nothing is looked at, and what follows them may be true.
+        let is_partly_held =
+            matches!(response, Response::Records(batch) if info.is_some_and(|info| info.have > batch.start));
+        let outcome = if self == Self::NotTaken && is_partly_held { Self::Unjudged } else { self };
+        let before = if outcome == Self::NotTaken { holdings(node) } else { Vec::new() };
         let (acknowledged, was_at_fault) = belief(node, peer);
-        Awaited { outcome: self, fault, before, acknowledged, was_at_fault }
+        Awaited { outcome, fault, before, acknowledged, was_at_fault }
     }
 }
 

@@ -79,6 +79,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         if !self.members[at].is_up {
             return;
         }
+        self.traffic[at].received(packet.bytes.len());
         let frame = Frame::decode(&packet.bytes);
         if packet.outcome == Some(Outcome::NoFrame) && frame.is_ok() {
             return self.broken(packet.to, (Invariant::Outcome, "took for a frame what is none".into()));
@@ -162,6 +163,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
                 Some(Polled::Notice(notice)) => self.notice(at, notice),
                 Some(Polled::Send { to, bytes }) => {
                     let len = bytes.len();
+                    self.traffic[at].sent(len);
                     self.departs(at, to, len);
                     self.send(index, to, len, 0, None);
                 }
@@ -189,6 +191,24 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         if let Some(command) = member.node.poll(now, &mut member.disk) {
             let what = format!("had more to do than it said: {command:?}");
             self.broken(u32::try_from(at).unwrap_or(0), (Invariant::Polling, what));
+        }
+    }
+
+    /// What nodes send of their own accord keeps to what they are sent, what they write, and their rounds.
+    pub(super) fn check_traffic(&mut self) {
+        if self.plan.profile == Profile::Perf {
+            return;
+        }
+        let rounds = self.now / self.plan.interval;
+        let mut broken = None;
+        for (member, traffic) in self.members.iter().zip(&self.traffic) {
+            let peers = member.peers().len() as u64;
+            if let Err(what) = traffic.check(peers, rounds + member.incarnation) {
+                broken = Some((member.index, what));
+            }
+        }
+        if let Some((node, what)) = broken {
+            self.broken(node, what);
         }
     }
 

@@ -104,6 +104,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             let Ok(index) = member.node.append(&mut member.disk, &record) else { break };
             self.trace(4, node);
             self.digest.number(index);
+            self.traffic[at].appended(record.len());
             if let Err(broken) = self.oracle.appended(&log, index, record, self.now) {
                 return self.broken(node, broken);
             }

@@ -166,7 +166,8 @@ impl<S: Scheme> Liar<S> {
                 Tampered::bytes(answer, Some(Outcome::NotTaken))
             }
             Habit::StatusReplayed => {
-                let old = Frame::decode(self.statuses.get(&asked.asker)?).ok()?;
+                // (A request that the network delivered twice is answered as before, and truly.)
+                let old = Frame::decode(self.statuses.get(&asked.asker)?).ok().filter(|old| old.id != id)?;
                 let answer = Frame { id, ..old }.encode(&mut vec![0; 1 << 17]).map(<[u8]>::to_vec);
                 Tampered::bytes(answer, Some(Outcome::NotTaken))
             }

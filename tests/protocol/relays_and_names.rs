@@ -10,7 +10,8 @@ use verisoo::{Head, Health, Identity, Notice, SignedHead, Start};
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal};
 use crate::federation::{DELAY, Federation, INTERVAL, identity};
 use crate::hostile::{
-    History, answers_of, ask, assert_never_accused, encode, health, kind_of, request_frame, response_frame, watch,
+    History, answers_of, ask, assert_never_accused, authenticate, encode, health, kind_of, request_frame,
+    response_frame, watch,
 };
 
 #[test]
@@ -242,4 +243,36 @@ fn a_peer_that_never_answers_costs_no_more_than_its_share_of_requests() {
     assert!(asked < 30, "asked {asked} times");
     assert_eq!(federation.size(READER, &federation.id(WRITER)), 105);
     assert_eq!(faults(&federation, READER), []);
+}
+
+#[test]
+fn a_sync_that_fails_at_an_unknown_log_does_not_forget_who_else_has_it() {
+    // The reader hears of the writer's log from both; who is asked for its key says nothing.
+    let mut federation = Federation::of(&["writer", "first", "second", "reader"]);
+    federation.append_many(0, 3);
+    federation.connect(0, 1);
+    federation.connect(0, 2);
+    federation.run_rounds(2);
+    federation.tamper = Some(Box::new(|_, _, frame| {
+        let is_key = matches!(frame.message, Message::Response(Response::Key { .. }));
+        (!is_key).then(|| encode(frame))
+    }));
+    for relay in [1, 2] {
+        federation.dial(3, relay);
+        authenticate(&mut federation, 3, relay);
+    }
+    federation.run_rounds(1);
+    let peer = federation.peer(3, 2);
+    let member = &mut federation.members[3];
+    member.node.sync_now(peer).unwrap();
+    federation.run_rounds(3);
+    let writer = federation.id(0);
+    assert!(federation.has_noticed(3, |notice| {
+        matches!(notice, Notice::Synced(report) if report.log == writer && report.error.is_some())
+    }));
+    assert_eq!(federation.size(3, &writer), 0);
+    // Nothing else changes in the federation, and the log is taken all the same.
+    federation.tamper = None;
+    federation.run_rounds(40);
+    assert_eq!(federation.size(3, &writer), 3);
 }

@@ -126,7 +126,10 @@ impl<T: Tables> Node<T> {
         let log = self.own;
         if let Some(view) = self.views.of_mut(&log, peer) {
             view.is_owed = true;
-            view.retry_at = Instant::ZERO;
+            // One that takes no pushes is not sent everything again with each new head.
+            if view.failures == 0 {
+                view.retry_at = Instant::ZERO;
+            }
             return;
         }
         let entry = Entry { log, complete: Head::EMPTY, have, covering: None, unproven: None, forked: false };
@@ -211,7 +214,10 @@ impl<T: Tables> Node<T> {
             Some(view) if !cfg!(verisoo_bug = "pushed-without-progress") => view.have.max(start),
             _ => start,
         };
-        self.heard(peer, &entry, |view| view.is_owed = have > before);
+        self.heard(peer, &entry, |view| {
+            view.is_owed = have > before;
+            view.failures = 0;
+        });
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.

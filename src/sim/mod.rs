@@ -45,24 +45,24 @@
 //!
 //! | bug | seeds until caught | by |
 //! | --- | --- | --- |
-//! | back-off-never-reset | 1 | `Liveness` |
+//! | back-off-never-reset | 17 | `Liveness` |
 //! | deadlines-never-pass | 1 | `Liveness` |
-//! | equal-sizes-taken-for-equal | 70 | `Liveness` |
-//! | evidence-not-relayed | 22 | `Liveness` |
-//! | frozen-log-grows | 145 | `Frozen` |
-//! | head-signature-unchecked | 5 | `Outcome` |
-//! | limit-ignored | 9 | `Bound` |
-//! | one-root-compared | 29 | `Replica` |
-//! | proof-length-unchecked | 185 | `FalseAccusation` |
+//! | equal-sizes-taken-for-equal | 10 | `Liveness` |
+//! | evidence-not-relayed | 1 | `Liveness` |
+//! | frozen-log-grows | 81 | `Frozen` |
+//! | head-signature-unchecked | 6 | `FalseAccusation` |
+//! | limit-ignored | 1 | `Bound` |
+//! | one-root-compared | 49 | `FalseAccusation` |
+//! | proof-length-unchecked | 173 | `FalseAccusation` |
 //! | pushed-before-durable | 1 | `Durability` |
-//! | pushed-without-progress | ? | `Bound` |
-//! | quota-unchecked | 13 | `Bound` |
+//! | pushed-without-progress | 1257 | `Bound` |
+//! | quota-unchecked | 45 | `Bound` |
 //! | recovery-without-answers | 3 | `FalseAccusation` |
 //! | sent-taken-for-received | 1 | `Outcome` |
 //! | stale-answer-accepted | 1 | `Nonce` |
-//! | stored-before-proven | 29 | `Replica` |
-//! | word-not-clamped | 3 | `Outcome` |
-//! | writer-blamed-for-relay | 1 | `FalseAccusation` |
+//! | stored-before-proven | 5 | `Replica` |
+//! | word-not-clamped | 6 | `Outcome` |
+//! | writer-blamed-for-relay | 18 | `FalseAccusation` |
 //!
 //! # What is simulated
 //!

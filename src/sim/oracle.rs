@@ -84,6 +84,8 @@ pub(super) struct Truth {
     reached: u64,
     /// When its writer signed a second history.
     pub(super) forked_at: Option<u64>,
+    /// What its writer forgot, with its index: that it was forgotten may be lost in the next crash.
+    forgotten: Vec<(u64, Vec<u8>)>,
 }
 
 impl Truth {
@@ -97,6 +99,7 @@ impl Truth {
             left: 0,
             reached: 0,
             forked_at: None,
+            forgotten: Vec::new(),
         }
     }
 
@@ -126,7 +129,7 @@ impl Truth {
         if size >= self.records.len() {
             return;
         }
-        self.records.truncate(size);
+        self.forgotten.extend((size as u64..).zip(self.records.drain(size..)));
         self.times.truncate(size);
         self.roots.truncate(size + 1);
         self.frontier = Frontier::new();
@@ -134,6 +137,16 @@ impl Truth {
             let _ = self.frontier.push(leaf_hash(record), |_| {});
         }
         self.reached = self.reached.min(size as u64);
+    }
+
+    /// The writer holds again what it forgot, and never let anybody know that it did.
+    fn recall(&mut self, size: u64, now: u64) {
+        while self.len() < size {
+            let next = self.len();
+            let Some(at) = self.forgotten.iter().rposition(|(index, _)| *index == next) else { return };
+            let (_, record) = self.forgotten.remove(at);
+            self.append(record, now);
+        }
     }
 }
 
@@ -206,6 +219,7 @@ impl Oracle {
         &mut self,
         member: &Member<S, D>,
         is_intact: bool,
+        now: u64,
     ) -> Result<(), Broken> {
         let Some(seen) = self.seen.get_mut(member.index as usize) else { return Ok(()) };
         let before = core::mem::take(seen);
@@ -227,6 +241,7 @@ impl Oracle {
                 return Err((Invariant::Durability, what));
             }
             truth.truncate(truth.left.max(have));
+            truth.recall(have, now);
         }
         Ok(())
     }

@@ -149,7 +149,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         self.disks[at].restart = None;
         self.trace(5, node);
         self.watch(&Happening::Restart { node });
-        if let Err(broken) = self.oracle.restarted(&self.members[at], is_intact) {
+        if let Err(broken) = self.oracle.restarted(&self.members[at], is_intact, self.now) {
             return self.broken(node, broken);
         }
         self.members[at].wake_at = u64::MAX;

@@ -107,6 +107,8 @@ impl<T: Tables> Node<T> {
         if self.is_unsynced {
             store.sync()?;
             self.is_unsynced = false;
+            // What waited to be told until it is durable can be told now.
+            self.cache.idle_until = None;
         }
         Ok(())
     }

@@ -215,7 +215,14 @@ impl<T: Tables> Node<T> {
             && let Some(slot) = self.replicas.slot(&self.own)
         {
             if store.log(&self.own)?.is_some() {
-                self.restate(store, slot, &mut |state| state.stopped = true)?;
+                match self.restate(store, slot, &mut |state| state.stopped = true) {
+                    // What is held of the log is damaged: that ends its writing as well, and must not end all else.
+                    Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
+                        let own = self.own;
+                        self.note_damage(&own, error);
+                    }
+                    saved => saved?,
+                }
             }
             self.is_stop_unsaved = false;
         }

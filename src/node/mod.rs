@@ -493,13 +493,13 @@ impl<T: Tables> Node<T> {
     }
 
     fn store_failed(&mut self, error: StoreError) {
-        let longest = self.config.interval.min(Duration::from_secs(1));
-        // A store that is only not ready is asked again soon, then less and less often, and nobody need be told.
+        // A store that is only not ready is asked again soon, then a little less often (it may have to be asked
+        // once for each hash of a proof), and nobody need be told.
         self.store_pause = if error == StoreError::NotReady {
-            self.store_pause.saturating_mul(2).clamp(Duration::from_millis(1).min(longest), longest)
+            self.store_pause.saturating_mul(2).clamp(Duration::from_millis(1), Duration::from_millis(16))
         } else {
             self.notes.store = Some(error);
-            longest
+            self.config.interval.min(Duration::from_secs(1))
         };
         self.store_retry_at = self.clock.now + self.store_pause;
     }

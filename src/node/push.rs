@@ -208,15 +208,19 @@ impl<T: Tables> Node<T> {
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
         let PushWord { complete, have, .. } = word;
         let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
-        // Pushing goes on as long as it gets the peer further than it was, and than what was sent begins: or one
-        // word, said over and over, would have us push for ever.
+        // Pushing goes on as long as it gets the peer further: than what was sent begins, and where that is not
+        // where it was, than it was. Or one word, said over and over, would have us push for ever.
+        let provable = self.replicas.find(&log).map_or(0, Replica::provable);
         let before = match self.views.of(&log, peer) {
-            Some(view) if !cfg!(verisoo_bug = "pushed-without-progress") => view.have.max(start),
+            Some(view) if !cfg!(verisoo_bug = "pushed-without-progress") => view.have,
             _ => start,
         };
+        let (is_own, is_further) = (log == self.own, have > before);
         self.heard(peer, &entry, |view| {
-            view.is_owed = have > before;
-            view.failures = 0;
+            view.is_owed = have > start && (have < provable || is_further);
+            if is_own && is_further {
+                view.failures = 0;
+            }
         });
     }
 
@@ -239,11 +243,17 @@ impl<T: Tables> Node<T> {
     pub(super) fn heard(&mut self, peer: PeerId, entry: &Entry, mark: impl FnOnce(&mut View)) -> bool {
         let mut heard = View::new(peer, entry);
         heard.is_listed = true;
+        if self.replicas.find(&entry.log).is_some_and(|replica| replica.is_doubtful(entry)) {
+            heard.disputed = entry.have;
+        }
         match self.views.find(&entry.log, peer) {
             Ok(at) => {
                 if let Some(view) = self.views.as_mut_slice().get_mut(at) {
                     view.update(entry);
                     view.is_listed = true;
+                    if view.disputed == 0 && !view.is_compared {
+                        view.disputed = heard.disputed;
+                    }
                     mark(view);
                 }
                 true

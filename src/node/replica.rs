@@ -119,6 +119,15 @@ impl Replica {
         !self.is_forked && self.unproven.size > 0 && (self.unproven.size <= self.have || is_rival)
     }
 
+    /// Whether a peer holds as much under the same complete head, but what is beyond that under another head
+    /// than we do: only its root there tells whether that is of one history.
+    pub(crate) fn is_doubtful(&self, entry: &Entry) -> bool {
+        let is_as_far = (self.complete, self.have) == (entry.complete, entry.have);
+        let is_frozen = self.is_forked || entry.forked;
+        let is_other = self.covering.size > 0 && entry.covering.is_some_and(|covering| covering != self.covering);
+        is_as_far && is_other && !is_frozen && !self.is_own()
+    }
+
     /// Is this head one of those already known to be signed?
     pub(crate) fn knows(&self, head: &Head) -> bool {
         head.size != 0 && (self.complete == *head || self.covering == *head || self.unproven == *head)

@@ -127,7 +127,15 @@ impl<T: Tables> Node<T> {
             let (log, have) = (self.own, own.have);
             let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
             // What we wrote is owed to whoever follows us.
-            self.heard(peer, &entry, |view| view.is_owed = true);
+            let before = self.views.of(&log, peer).map_or(have, |view| view.have);
+            self.heard(peer, &entry, |view| {
+                view.is_owed = true;
+                // It takes what it is pushed, though it may not have said so in time.
+                if have > before {
+                    view.failures = 0;
+                    view.retry_at = crate::Instant::ZERO;
+                }
+            });
         }
         Ok(true)
     }

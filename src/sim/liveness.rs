@@ -15,7 +15,13 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
     pub(super) fn sample(&mut self) {
         self.wakes.iter_mut().for_each(|wakes| *wakes = 0);
         self.check_traffic();
-        let (converged, pending) = self.convergence();
+        let (converged, mut pending) = self.convergence();
+        if pending.is_empty() && self.plan.profile != Profile::Perf {
+            let (visible, proven) = self.forks();
+            if visible != proven {
+                pending.push(format!("{visible} forks are visible, and {proven} are proven"));
+            }
+        }
         self.metrics.samples.push(Sample { at: self.now, converged });
         if self.is_calm && self.plan.profile != Profile::Perf {
             self.judge_liveness(&pending);

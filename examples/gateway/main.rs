@@ -28,6 +28,8 @@ mod line;
 #[allow(dead_code, reason = "the line's other end needs the rest")]
 mod link;
 mod noise;
+#[path = "../tokio/cli/notices.rs"]
+mod notices;
 mod port;
 mod run;
 mod servers;

@@ -19,6 +19,7 @@ use crate::driver::{Begin, Driver, Engine, Handle, Limits, PeerAddress, server};
 use crate::keys;
 use crate::line::{FromDevice, Line};
 use crate::link::Report;
+use crate::notices;
 use crate::port::Port;
 use crate::servers::describe;
 
@@ -213,20 +214,8 @@ impl Attendant {
 
 /// What an operator wants to read, and who has been compared with.
 fn tell(engine: &Engine, notice: Notice, synced: &watch::Sender<HashSet<PeerId>>) {
-    let name = |peer| engine.peers.get(&peer).map_or("a former peer", |peer| peer.name.as_str());
-    match notice {
-        Notice::SyncEnded { peer, error: None, .. } => {
-            synced.send_if_modified(|synced| synced.insert(peer));
-        }
-        Notice::Recovered { size } => eprintln!("recovered: {size} records taken back, writing"),
-        Notice::PeerUnhealthy { peer } => {
-            let error = engine.peers.get(&peer).and_then(|peer| peer.last_error.as_deref());
-            eprintln!("{} does not answer: {}", name(peer), error.unwrap_or("no answer in time"));
-        }
-        Notice::PeerRecovered { peer } => eprintln!("{} answers again", name(peer)),
-        Notice::PeerAtFault { peer, fault } => eprintln!("{} is at fault: it {fault}", name(peer)),
-        Notice::ForkDetected { log } => eprintln!("FORK: the writer of log {log} has signed two histories"),
-        Notice::WritingStopped => eprintln!("STOPPED: this key has signed elsewhere; this node writes no more"),
-        _ => {}
+    if let Notice::SyncEnded { peer, error: None, .. } = notice {
+        synced.send_if_modified(|synced| synced.insert(peer));
     }
+    notices::tell(engine, notice);
 }

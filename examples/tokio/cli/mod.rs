@@ -4,6 +4,7 @@ mod attest;
 mod demo;
 mod http;
 mod keys;
+mod notices;
 mod serve;
 mod spread;
 mod verify;

@@ -102,7 +102,7 @@ impl Writer {
             let clock = Clock::now();
             let frame = Frame::decode(bytes).unwrap();
             let Message::Response(response) = frame.message else { unreachable!() };
-            node.handle(now, &mut store, Event::answer(peer, frame.id, response)).unwrap();
+            node.handle(now, &mut store, Event::Answer { peer, request: frame.id, response }).unwrap();
             taken += clock.elapsed();
         }
         assert_eq!(node.log(&self.node.id()).unwrap().complete.size, RECORDS as u64);

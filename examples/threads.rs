@@ -233,7 +233,7 @@ impl Driver {
             Input::Answer { peer, link, frame } if self.is_open(peer, link) => match Frame::decode(&frame) {
                 Ok(Frame { id, message: Message::Response(response) }) => {
                     self.links.entry(peer).and_modify(|link| link.waiting.retain(|request| *request != id));
-                    self.handle(Event::answer(peer, id, response));
+                    self.handle(Event::Answer { peer, request: id, response });
                 }
                 // Whoever sends garbage once is not to be read from again.
                 _ => self.close(peer),

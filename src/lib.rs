@@ -57,7 +57,7 @@
 //!         let (to, _) = command.request().unwrap();
 //!         let frame = Frame::decode(bytes).unwrap();
 //!         let Message::Response(response) = frame.message else { continue };
-//!         node.0.handle(now, &mut node.1, Event::answer(to, frame.id, response)).unwrap();
+//!         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: frame.id, response }).unwrap();
 //!     }
 //!     is_busy
 //! }
@@ -125,8 +125,8 @@ pub use head::{Head, Signature, SignedHead};
 pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};
 pub use log::Hash;
 pub use node::{
-    Answers, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo, Start,
-    SyncError, SyncReport,
+    Answers, Ask, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo,
+    Start, SyncError, SyncReport,
 };
 pub use peer::{Health, PeerId, PeerInfo};
 pub use record::{MAX_RECORD, Records, RecordsIter, Truncated};

@@ -92,7 +92,7 @@ pub(crate) struct Walk {
 
 /// One peer. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Peer<S: Scheme> {
+pub(crate) struct Peer<S: Scheme> {
     pub(crate) id: PeerId,
     pub(crate) vkey: Vkey<S>,
     /// The id of its key, and of the log it writes.

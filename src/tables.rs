@@ -4,18 +4,18 @@
 use core::fmt::Debug;
 use core::hash::Hash as StdHash;
 use core::marker::PhantomData;
+use core::ops::DerefMut;
 
 use crate::key::{Ed25519, Scheme};
 use crate::log::Hash;
-use crate::node::{Outstanding, Replica, View};
-use crate::peer::Peer;
+
+/// What a table can hold: plain data.
+pub trait Row: Clone + Debug + PartialEq + Eq + StdHash {}
+
+impl<T: Clone + Debug + PartialEq + Eq + StdHash> Row for T {}
 
 /// A growable array, or one with a fixed capacity.
-pub trait List<T>: Clone + Debug + Default + PartialEq + Eq + StdHash {
-    /// The elements.
-    fn as_slice(&self) -> &[T];
-    /// The elements.
-    fn as_mut_slice(&mut self) -> &mut [T];
+pub trait List<T>: Row + Default + DerefMut<Target = [T]> {
     /// Appends; gives the element back where there is no room.
     fn push(&mut self, element: T) -> Result<(), T>;
     /// Inserts before `index` (at most the length); gives the element back where there is no room.
@@ -29,13 +29,7 @@ pub trait List<T>: Clone + Debug + Default + PartialEq + Eq + StdHash {
 }
 
 #[cfg(feature = "alloc")]
-impl<T: Clone + Debug + PartialEq + Eq + StdHash> List<T> for alloc::vec::Vec<T> {
-    fn as_slice(&self) -> &[T] {
-        self
-    }
-    fn as_mut_slice(&mut self) -> &mut [T] {
-        self
-    }
+impl<T: Row> List<T> for alloc::vec::Vec<T> {
     fn push(&mut self, element: T) -> Result<(), T> {
         self.push(element);
         Ok(())
@@ -55,13 +49,7 @@ impl<T: Clone + Debug + PartialEq + Eq + StdHash> List<T> for alloc::vec::Vec<T>
     }
 }
 
-impl<T: Clone + Debug + PartialEq + Eq + StdHash, const N: usize> List<T> for heapless::Vec<T, N> {
-    fn as_slice(&self) -> &[T] {
-        self
-    }
-    fn as_mut_slice(&mut self) -> &mut [T] {
-        self
-    }
+impl<T: Row, const N: usize> List<T> for heapless::Vec<T, N> {
     fn push(&mut self, element: T) -> Result<(), T> {
         self.push(element)
     }
@@ -81,19 +69,17 @@ impl<T: Clone + Debug + PartialEq + Eq + StdHash, const N: usize> List<T> for he
 
 /// What a [`Node`](crate::Node) is made of: its tables and its signature scheme. Implemented by [`Heap`]
 /// and [`Fixed`] only.
-pub trait Tables: sealed::Sealed + Clone + Debug + PartialEq + Eq + StdHash {
+pub trait Tables: sealed::Sealed + Row {
     /// The signature scheme of every key in the federation.
     type Scheme: Scheme;
     #[doc(hidden)]
-    type Peers: List<Peer<Self::Scheme>>;
+    type PerPeer<R: Row>: List<R>;
     #[doc(hidden)]
-    type Logs: List<Option<Replica>>;
+    type PerLog<R: Row>: List<R>;
     #[doc(hidden)]
-    type Slots: List<u32>;
+    type PerView<R: Row>: List<R>;
     #[doc(hidden)]
-    type Views: List<View>;
-    #[doc(hidden)]
-    type Requests: List<Outstanding>;
+    type PerRequest<R: Row>: List<R>;
     #[doc(hidden)]
     type Hashes: List<[u8; Hash::LEN]>;
     #[doc(hidden)]
@@ -116,11 +102,10 @@ impl<S> sealed::Sealed for Heap<S> {}
 #[cfg(feature = "alloc")]
 impl<S: Scheme> Tables for Heap<S> {
     type Scheme = S;
-    type Peers = alloc::vec::Vec<Peer<S>>;
-    type Logs = alloc::vec::Vec<Option<Replica>>;
-    type Slots = alloc::vec::Vec<u32>;
-    type Views = alloc::vec::Vec<View>;
-    type Requests = alloc::vec::Vec<Outstanding>;
+    type PerPeer<R: Row> = alloc::vec::Vec<R>;
+    type PerLog<R: Row> = alloc::vec::Vec<R>;
+    type PerView<R: Row> = alloc::vec::Vec<R>;
+    type PerRequest<R: Row> = alloc::vec::Vec<R>;
     type Hashes = alloc::vec::Vec<[u8; Hash::LEN]>;
     type Inner = alloc::vec::Vec<Option<Hash>>;
 }
@@ -173,20 +158,19 @@ pub struct Fixed<
     S = Ed25519,
 >(PhantomData<S>);
 
-impl<const P: usize, const L: usize, const V: usize, const R: usize, const H: usize, S> sealed::Sealed
-    for Fixed<P, L, V, R, H, S>
+impl<const P: usize, const L: usize, const V: usize, const R_: usize, const H: usize, S> sealed::Sealed
+    for Fixed<P, L, V, R_, H, S>
 {
 }
 
-impl<const P: usize, const L: usize, const V: usize, const R: usize, const H: usize, S: Scheme> Tables
-    for Fixed<P, L, V, R, H, S>
+impl<const P: usize, const L: usize, const V: usize, const R_: usize, const H: usize, S: Scheme> Tables
+    for Fixed<P, L, V, R_, H, S>
 {
     type Scheme = S;
-    type Peers = heapless::Vec<Peer<S>, P>;
-    type Logs = heapless::Vec<Option<Replica>, L>;
-    type Slots = heapless::Vec<u32, L>;
-    type Views = heapless::Vec<View, V>;
-    type Requests = heapless::Vec<Outstanding, R>;
+    type PerPeer<R: Row> = heapless::Vec<R, P>;
+    type PerLog<R: Row> = heapless::Vec<R, L>;
+    type PerView<R: Row> = heapless::Vec<R, V>;
+    type PerRequest<R: Row> = heapless::Vec<R, R_>;
     type Hashes = heapless::Vec<[u8; Hash::LEN], H>;
     // A few logs are hashed anew each time.
     type Inner = heapless::Vec<Option<Hash>, 0>;

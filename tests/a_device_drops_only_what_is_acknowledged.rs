@@ -42,7 +42,7 @@ fn turn<T: Tables, U: Tables>(
         let (to, id) = command.request().unwrap();
         let bytes = peer.respond(now, peer_store, id, &asked, &mut answer).unwrap();
         let Message::Response(response) = Frame::decode(bytes).unwrap().message else { panic!("no answer") };
-        node.handle(now, store, Event::answer(to, id, response)).unwrap();
+        node.handle(now, store, Event::Answer { peer: to, request: id, response }).unwrap();
     }
 }
 

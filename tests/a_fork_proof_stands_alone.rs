@@ -4,9 +4,8 @@ mod naive;
 
 use naive::{Log, Uniform, collect};
 use quickcheck::{Arbitrary, Gen, quickcheck};
-use verisoo::log::{
-    ForkError, ForkProof, MAX_PROOF, MAX_SIZE, ProofError, leaf_hash, prove_consistency, root_at, verify_consistency,
-};
+use verisoo::head::{ForkError, ForkProof};
+use verisoo::log::{MAX_PROOF, MAX_SIZE, ProofError, leaf_hash, prove_consistency, root_at, verify_consistency};
 use verisoo::{Hash, Head, Identity, Signature, SignedHead};
 
 /// Two histories that part at some leaf, a head of each, and the proofs from a size after that.

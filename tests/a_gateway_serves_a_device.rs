@@ -227,7 +227,7 @@ impl Device {
                 }
             }
             Message::Response(response) => {
-                node.handle(now, &mut self.store, Event::answer(*peer, id, response)).unwrap();
+                node.handle(now, &mut self.store, Event::Answer { peer: *peer, request: id, response }).unwrap();
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pair::{Member, Net, config};
 use verisoo::store::MemoryStore;
 use verisoo::wire::{Frame, Message, Response};
-use verisoo::{Command, Event};
+use verisoo::{Ask, Command, Event};
 
 /// What it took to fetch a log.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ fn fetch(lens: &[usize], mut is_lost: impl FnMut(usize) -> bool) -> Traffic {
             let bytes = member.node.encode(&mut member.store, &command, &mut buf).unwrap().unwrap();
             let answer = net.deliver(0, bytes);
             let mut is_lost_now = false;
-            if let Command::FetchRecords { .. } = command {
+            if let Command::Ask { ask: Ask::Records { .. }, .. } = command {
                 is_lost_now = is_lost(traffic.fetches);
                 traffic.fetches += 1;
             }
@@ -61,7 +61,7 @@ fn fetch(lens: &[usize], mut is_lost: impl FnMut(usize) -> bool) -> Traffic {
                 if let Response::Records(batch) = response {
                     traffic.records += verisoo::Records::new(batch.records).iter().count();
                 }
-                net.hand_over(1, Event::answer(peer, request, response));
+                net.hand_over(1, Event::Answer { peer, request, response });
             }
             _ => net.now = wake,
         }

@@ -11,8 +11,8 @@ use verisoo::log::{MAX_SIZE, Position, leaf_hash};
 use verisoo::store::{Commit, LogState, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
 use verisoo::wire::{Frame, MAX_MESSAGE, MIN_MESSAGE, Message, Nonce, Refusal, Request, RequestId, Response};
 use verisoo::{
-    Answers, Command, Config, Error, Event, Fixed, Hash, Head, Heap, Instant, LogId, MAX_RECORD, Name, Node, Notice,
-    Records, SignedHead, Start, Tables, Vkey,
+    Answers, Ask, Command, Config, Error, Event, Fixed, Hash, Head, Heap, Instant, LogId, MAX_RECORD, Name, Node,
+    Notice, Records, SignedHead, Start, Tables, Vkey,
 };
 
 type HeapNode = Node<Heap<Cheap>>;
@@ -311,17 +311,17 @@ fn a_buffer_too_small_is_said_to_be() {
         let member = &mut net.members[at];
         let mut subject = (member.node.clone(), member.store.clone());
         if let Some(command) = subject.0.poll(now, &mut subject.1)
-            && command.request().is_some()
+            && let Command::Ask { ask, .. } = command
         {
             let mut buf = [0; MIN_MESSAGE as usize];
             let whole = subject.0.encode(&mut subject.1, &command, &mut buf).unwrap().unwrap().len();
-            tried.push(std::mem::discriminant(&command));
+            tried.push(std::mem::discriminant(&ask));
             for len in 0..whole {
                 let before = subject.clone();
                 match subject.0.encode(&mut subject.1, &command, &mut buf[..len]) {
                     // With fewer records it may fit.
                     Ok(bytes) => {
-                        assert!(matches!(command, Command::Push { .. }), "{command:?} in {len} of {whole}");
+                        assert!(matches!(ask, Ask::Push { .. }), "{command:?} in {len} of {whole}");
                         assert!(Frame::decode(bytes.unwrap()).is_ok());
                     }
                     Err(error) => assert_eq!(error, Error::BufferTooSmall),
@@ -343,7 +343,7 @@ fn a_notice_and_a_request_that_is_over_have_no_bytes() {
     let (mut node, mut store) = new::<Heap<Cheap>>(config());
     let peer = node.add_peer(&mut store, vkey(2)).unwrap();
     let command = node.poll(Instant::ZERO, &mut store).unwrap();
-    let Command::RequestStatus { request, .. } = command else { panic!("{command:?}") };
+    let Command::Ask { request, ask: Ask::Status, .. } = command else { panic!("{command:?}") };
     node.handle(Instant::ZERO, &mut store, Event::RequestFailed { peer, request }).unwrap();
     let before = (node.clone(), store.clone());
     assert_eq!(node.encode(&mut store, &command, &mut []), Ok(None));
@@ -422,7 +422,7 @@ fn every_request_is_answered_whatever_room_there_is() {
 fn answers_to_what_was_not_asked_change_nothing() {
     let (mut node, mut store) = new::<Heap<Cheap>>(config());
     let [a, b] = [2, 3].map(|number| node.add_peer(&mut store, vkey(number)).unwrap());
-    let Some(Command::RequestStatus { peer, request }) = node.poll(Instant::ZERO, &mut store) else {
+    let Some(Command::Ask { peer, request, ask: Ask::Status }) = node.poll(Instant::ZERO, &mut store) else {
         panic!("the first thing is to ask for a status");
     };
     assert_eq!(peer, a);
@@ -449,14 +449,14 @@ fn answers_to_what_was_not_asked_change_nothing() {
     };
     check(Event::Tick);
     for response in of_another_kind {
-        check(Event::answer(a, request, response));
+        check(Event::Answer { peer: a, request, response });
     }
     let refused = Response::Refused(Refusal::Unknown);
     for response in of_another_kind.into_iter().chain([Response::Status(signed), refused]) {
         // Another request, and the same one answered by another peer.
-        check(Event::answer(a, late, response));
-        check(Event::answer(a, early, response));
-        check(Event::answer(b, request, response));
+        check(Event::Answer { peer: a, request: late, response });
+        check(Event::Answer { peer: a, request: early, response });
+        check(Event::Answer { peer: b, request, response });
     }
     check(Event::RequestFailed { peer: b, request });
     check(Event::RequestFailed { peer: a, request: late });

@@ -157,7 +157,7 @@ fn turn(twins: &mut [Twin], now: Instant, at: usize, is_lost: bool) {
         node.respond(now, store, request, &question, &mut buf).unwrap().to_vec()
     });
     let response: Response<'_> = pair::decode_response(&answer, request);
-    both!(twins[at], |node, store| node.handle(now, store, Event::answer(peer, request, response))).unwrap();
+    both!(twins[at], |node, store| node.handle(now, store, Event::Answer { peer, request, response })).unwrap();
 }
 
 proptest! {

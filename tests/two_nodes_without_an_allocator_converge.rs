@@ -36,7 +36,7 @@ fn work(now: Instant, from: &mut Device, to: &mut Device) {
         let Ok(Frame { id, message: Message::Request(request) }) = Frame::decode(bytes) else { panic!("no request") };
         let answer = to.node.respond(now, &mut to.store, id, &request, &mut received).unwrap();
         let Ok(Frame { message: Message::Response(response), .. }) = Frame::decode(answer) else { panic!("no answer") };
-        from.node.handle(now, &mut from.store, Event::answer(from.peer, id, response)).unwrap();
+        from.node.handle(now, &mut from.store, Event::Answer { peer: from.peer, request: id, response }).unwrap();
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use verisoo::log::{ForkProof, MAX_PROOF, Position, root_at};
+use verisoo::head::ForkProof;
+use verisoo::log::{MAX_PROOF, Position, root_at};
 use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
 use verisoo::{Hash, LogId, Name};
 

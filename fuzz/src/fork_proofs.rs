@@ -1,7 +1,8 @@
 //! Fork proofs: the verifier accepts exactly those that a naive judge accepts, and only where the writer
 //! has really signed two histories.
 
-use verisoo::log::{ForkProof, leaf_hash};
+use verisoo::head::ForkProof;
+use verisoo::log::leaf_hash;
 use verisoo::{Hash, Head, Name, Signature, SignedHead, Vkey};
 
 use super::input::Input;

@@ -1,6 +1,6 @@
 //! Frames: what is decoded would be encoded the same, borrows from the input, and cannot be cut short.
 
-use verisoo::log::ForkProof;
+use verisoo::head::ForkProof;
 use verisoo::wire::{DecodeError, Frame, Message, PushWord, Request, Response, Signed, StatusBody};
 use verisoo::{Records, wire};
 

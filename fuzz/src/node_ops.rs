@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use verisoo::store::StoreError;
-use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, StatusRequest};
+use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response, StatusRequest};
 use verisoo::{Event, Instant, LogId, Start};
 
 use super::input::Input;
@@ -178,11 +178,12 @@ fn fail(world: &mut World, input: &mut Input<'_>) {
     let index = input.between(0, 20);
     let refusals =
         [Refusal::Unknown, Refusal::NotHeld, Refusal::Dropped { first: index }, Refusal::Busy, Refusal::Invalid];
+    let refused = |refusal| Event::Answer { peer, request, response: Response::Refused(refusal) };
     let event = match input.below(7) {
         6 => Event::RequestFailed { peer, request },
         // A refusal for being too long ends a copy for good where it is believed; here all records fit.
-        5 => Event::RequestRefused { peer, request, refusal: Refusal::TooLong { index: index + 1_000 } },
-        at => Event::RequestRefused { peer, request, refusal: refusals[at] },
+        5 => refused(Refusal::TooLong { index: index + 1_000 }),
+        at => refused(refusals[at]),
     };
     world.handle(event);
 }

@@ -130,7 +130,7 @@ impl Pair {
                 self.packets.push((1 - to, answer));
             }
             Message::Response(response) => {
-                let event = Event::answer(self.peers[to], frame.id, response);
+                let event = Event::Answer { peer: self.peers[to], request: frame.id, response };
                 node.handle(self.now, store, event).expect("memory does not fail");
             }
         }

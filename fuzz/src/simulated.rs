@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use verisoo::log::ForkProof;
+use verisoo::head::ForkProof;
 use verisoo::sim::{Happening, Plan, Profile, SimScheme, Simulation};
 use verisoo::wire::{Frame, Message, Request, Response, StatusBody};
 use verisoo::{Attestation, Head, LogId, Name, Records, SignedHead, Vkey};

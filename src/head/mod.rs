@@ -7,6 +7,7 @@
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 mod checkpoint;
+mod fork;
 mod note;
 mod tlog_proof;
 
@@ -17,6 +18,7 @@ use crate::log::MAX_SIZE;
 use crate::{Hash, Identity, Name, Scheme, Vkey};
 
 pub use checkpoint::Checkpoint;
+pub use fork::{ForkError, ForkProof};
 pub use note::{MAX_NOTE, MAX_NOTE_SIGNATURES, NoteError, SignatureLine, SignatureLines};
 pub use tlog_proof::{MAX_TLOG_PROOF, TlogProof, TlogProofError, tlog_proof};
 

@@ -1,6 +1,6 @@
-//! The Merkle log: hashing, tree coordinates, proofs and fork proofs (RFC 6962, RFC 9162).
+//! The Merkle log: hashing, tree coordinates and proofs (RFC 6962, RFC 9162).
 //!
-//! Knows nothing of peers or storage, nor of signatures beyond what a fork proof needs. A log is grown
+//! Knows nothing of peers, storage or signatures. A log is grown
 //! with a [`Frontier`], which emits the hashes to keep; whatever is to be proven later is built from
 //! those, read back by [`Position`] through a closure that may fail. Proofs are slices of 32-byte hashes,
 //! so that they can be checked where they lie in a receive buffer.
@@ -27,14 +27,11 @@
 // checked in `proof`; a position or a frontier is within its limits by construction.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[warn(clippy::arithmetic_side_effects)]
-mod fork;
 mod hash;
 #[warn(clippy::arithmetic_side_effects)]
 mod proof;
 mod tree;
 
-pub use fork::{ForkError, ForkProof};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use proof::{
     ProofError, ProveError, consistency_proof_len, extend_consistency, inclusion_proof_len, prove_consistency,

@@ -150,7 +150,7 @@ impl<T: Tables> Node<T> {
         }
         let state = next_state(&stored.state, head, &hashed);
         let proof = if state.covering.is_some() { proof } else { &[] };
-        let hashes = self.cache.hashes.as_slice();
+        let hashes = &*self.cache.hashes;
         store.commit(&log, &Commit { start: stored.state.have, records, hashes, state, proof })?;
         self.committed(slot, &state, len, from);
         if self.is_recovering() && self.own == log {
@@ -213,7 +213,7 @@ impl<L: List<[u8; Hash::LEN]>> Grown<'_, L> {
     /// Whether the hashes that the next leaf adds fit.
     fn has_room(&self) -> bool {
         let adds = 1 + self.size.trailing_ones() as usize;
-        self.hashes.as_slice().len() + adds <= self.hashes.capacity_limit()
+        self.hashes.len() + adds <= self.hashes.capacity_limit()
     }
 
     /// Adds a leaf; `false` where the log has 2^62.
@@ -243,7 +243,7 @@ impl<L: List<[u8; Hash::LEN]>> Grown<'_, L> {
     fn read(&mut self, position: Position) -> Result<Hash, StoreError> {
         let added = position.stored_index().checked_sub(stored_count(self.have));
         let Some(added) = added else { return self.store.hash(self.log, position) };
-        let hash = usize::try_from(added).ok().and_then(|at| self.hashes.as_slice().get(at));
+        let hash = usize::try_from(added).ok().and_then(|at| self.hashes.get(at));
         hash.map(|hash| Hash::from_bytes(*hash)).ok_or(StoreError::Mismatch)
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::peer::Kind;
 use crate::store::StoreError;
 use crate::wire::RequestId;
 use crate::{Head, LogId, PeerId};
@@ -15,75 +16,14 @@ use crate::{Head, LogId, PeerId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Command {
-    /// Ask a peer for its status.
-    RequestStatus {
+    /// Ask a peer for something, or push something to it.
+    Ask {
         /// Whom.
         peer: PeerId,
         /// The request's id.
         request: RequestId,
-    },
-    /// Ask a peer to prove its root at `size`.
-    RequestProof {
-        /// Whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
-        /// The size.
-        size: u64,
-    },
-    /// Fetch records `start..start + count`, or as many of them as fit.
-    FetchRecords {
-        /// From whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
-        /// Index of the first record.
-        start: u64,
-        /// How many at most.
-        count: u64,
-    },
-    /// Ask for the key of a log that a peer introduced.
-    RequestKey {
-        /// Whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
-    },
-    /// Ask for the fork proof of a log.
-    RequestFork {
-        /// Whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
-    },
-    /// Push the newest head of a log, with the records from `start` that fit.
-    Push {
-        /// To whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
-        /// Index of the first record, at most the head's size; at the head's size it is the offer of a head,
-        /// without records.
-        start: u64,
-    },
-    /// Push the fork proof of a log.
-    PushFork {
-        /// To whom.
-        peer: PeerId,
-        /// The request's id.
-        request: RequestId,
-        /// The log.
-        log: LogId,
+        /// For what.
+        ask: Ask,
     },
     /// Tell the application.
     Notify(Notice),
@@ -93,14 +33,78 @@ impl Command {
     /// Whom a request goes to, and its id; `None` for a notice.
     pub fn request(&self) -> Option<(PeerId, RequestId)> {
         match *self {
-            Self::RequestStatus { peer, request }
-            | Self::RequestProof { peer, request, .. }
-            | Self::FetchRecords { peer, request, .. }
-            | Self::RequestKey { peer, request, .. }
-            | Self::RequestFork { peer, request, .. }
-            | Self::Push { peer, request, .. }
-            | Self::PushFork { peer, request, .. } => Some((peer, request)),
+            Self::Ask { peer, request, .. } => Some((peer, request)),
             Self::Notify(_) => None,
+        }
+    }
+}
+
+/// What is asked of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ask {
+    /// What it has.
+    Status,
+    /// To prove its root at `size`.
+    Proof {
+        /// The log.
+        log: LogId,
+        /// The size.
+        size: u64,
+    },
+    /// Records `start..start + count`, or as many of them as fit.
+    Records {
+        /// The log.
+        log: LogId,
+        /// Index of the first record.
+        start: u64,
+        /// How many at most.
+        count: u64,
+    },
+    /// The key of a log that it introduced.
+    Key {
+        /// The log.
+        log: LogId,
+    },
+    /// The fork proof of a log.
+    Fork {
+        /// The log.
+        log: LogId,
+    },
+    /// To take the newest head of a log, with the records from `start` that fit; `start` is at most the head's size,
+    /// and there it is the offer of a head, without records.
+    Push {
+        /// The log.
+        log: LogId,
+        /// Index of the first record.
+        start: u64,
+    },
+    /// To take the fork proof of a log.
+    PushFork {
+        /// The log.
+        log: LogId,
+    },
+}
+
+impl Ask {
+    /// The log it is about.
+    pub fn log(&self) -> Option<LogId> {
+        match *self {
+            Self::Status => None,
+            Self::Proof { log, .. }
+            | Self::Records { log, .. }
+            | Self::Key { log }
+            | Self::Fork { log }
+            | Self::Push { log, .. }
+            | Self::PushFork { log } => Some(log),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Status => Kind::Status,
+            Self::Proof { .. } | Self::Records { .. } | Self::Key { .. } | Self::Fork { .. } => Kind::Fetch,
+            Self::Push { .. } | Self::PushFork { .. } => Kind::Push,
         }
     }
 }
@@ -173,7 +177,7 @@ pub enum Notice {
         fault: Fault,
     },
     /// A log is proven to have forked; it is frozen. The proof is in the store
-    /// ([`Store::fork`](crate::store::Store::fork)), and [`ForkProof`](crate::log::ForkProof) reads it.
+    /// ([`Store::fork`](crate::store::Store::fork)), and [`ForkProof`](crate::head::ForkProof) reads it.
     ForkDetected {
         /// Which.
         log: LogId,

@@ -70,7 +70,7 @@ pub struct Config {
 /// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
 /// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
 /// #         let (to, _) = command.request().unwrap();
-/// #         node.0.handle(now, &mut node.1, Event::answer(to, id, response)).unwrap();
+/// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
 /// #     }
 /// #     notices
 /// # }

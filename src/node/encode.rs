@@ -2,12 +2,11 @@
 
 use super::evidence::prove_to_head;
 use super::logs::root_of;
-use super::request::Asked;
-use super::{Command, Node};
+use super::{Ask, Command, Node};
 use crate::error::Error;
 use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 use crate::wire::{
     BYTES_PER_RECORD, Batch, Frame, Message, Nonce, Proof, Push, Request, RequestId, Response, StatusRequest, VERSION,
     Writer, size_of_value,
@@ -63,12 +62,12 @@ impl<T: Tables> Node<T> {
         let Some(known) = self.peer_ref(peer) else { return Ok(None) };
         let (limit, takes) = (known.answer_limit(&self.config), known.max_message.min(self.config.max_message));
         let request = match asked {
-            Asked::Status => self.status_request(peer, id, limit),
-            Asked::Proof { log, size } => Request::Proof { log, size, limit },
-            Asked::Records { log, start, count } => Request::Records { log, start, count, limit },
-            Asked::Key { log } => Request::Key { log },
-            Asked::Fork { log } => Request::Fork { log },
-            Asked::Push { log, start } => {
+            Ask::Status => self.status_request(peer, id, limit),
+            Ask::Proof { log, size } => Request::Proof { log, size, limit },
+            Ask::Records { log, start, count } => Request::Records { log, start, count, limit },
+            Ask::Key { log } => Request::Key { log },
+            Ask::Fork { log } => Request::Fork { log },
+            Ask::Push { log, start } => {
                 let takes = usize::try_from(takes).unwrap_or(usize::MAX).min(buf.len());
                 let written = self.encode_push(store, id, &log, start, buf.get_mut(..takes).unwrap_or_default());
                 if let Err(Error::Store(error @ (StoreError::Damaged | StoreError::Mismatch))) = written {
@@ -80,7 +79,7 @@ impl<T: Tables> Node<T> {
                 }
                 return Ok(buf.get(..written?));
             }
-            Asked::PushFork { log } => {
+            Ask::PushFork { log } => {
                 self.settle(store)?;
                 let envelope = Frame { id, message: Message::Request(Request::PushFork { log, proof: &[] }) };
                 let Some(len) = put_fork(store, &log, &envelope, buf)? else { return Ok(None) };
@@ -94,7 +93,7 @@ impl<T: Tables> Node<T> {
     #[inline(never)]
     fn status_request(&mut self, peer: crate::PeerId, id: RequestId, limit: u32) -> Request<'static> {
         let digest = self.digest();
-        let is_pending = self.views.as_slice().iter().any(|view| view.peer == peer);
+        let is_pending = self.views.iter().any(|view| view.peer == peer);
         let known = self.peer_ref(peer);
         // What was found then is dealt with, and nothing changed here since: if nothing did there either,
         // there is nothing to compare.

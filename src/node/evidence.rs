@@ -4,14 +4,15 @@
 
 use super::logs::{read_error, reader, root_of};
 use super::replica::{Note, Replica};
-use super::request::Asked;
-use super::view::ViewTable;
+use super::request::{Blame, Ending};
+use super::view::{Root, ViewTable};
 use super::{Fault, Mode, Node, SyncError};
-use crate::log::{ForkProof, MAX_PROOF, extend_consistency, prove_consistency, verify_consistency};
-use crate::peer::{Kind, PeerId};
+use crate::head::ForkProof;
+use crate::log::{MAX_PROOF, extend_consistency, prove_consistency, verify_consistency};
+use crate::peer::PeerId;
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
 use crate::tables::{List, Tables};
-use crate::wire::{ProofAnswer, RequestId};
+use crate::wire::ProofAnswer;
 use crate::{Hash, Head, LogId, Records, Scheme, SignedHead, Vkey};
 
 /// What a signed head turned out to be.
@@ -263,7 +264,7 @@ impl<T: Tables> Node<T> {
         let Some(replica) = self.replicas.get_mut(slot) else { return };
         replica.is_forked = true;
         let (log, is_own) = (replica.id, replica.is_own());
-        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.log == log) {
+        for view in self.views.iter_mut().filter(|view| view.log == log) {
             view.retry_at = crate::Instant::ZERO;
             view.end_sync(Some(SyncError::Forked));
         }
@@ -278,23 +279,17 @@ impl<T: Tables> Node<T> {
     /// A proof came: at the size asked about the peer's log is ours, or the log has forked, or the peer
     /// answered falsely.
     #[inline(never)]
-    pub(super) fn on_proof(
+    pub(super) fn hear_proof(
         &mut self,
         store: &mut dyn Store,
         peer: PeerId,
-        request: RequestId,
         answer: &ProofAnswer<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Proof { log, size })) = self.outstanding(peer, request) else { return Ok(()) };
-        if (answer.log, answer.size) != (log, size) {
-            return Ok(());
-        }
-        match self.judge_proof(store, peer, at, answer) {
+    ) -> Result<Ending, StoreError> {
+        match self.judge_proof(store, peer, answer) {
             Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
                 // Our own store cannot be held against the answer: that is nobody's fault but ours.
-                self.note_damage(&log, error);
-                self.answered(at, Kind::Fetch);
-                Ok(())
+                self.note_damage(&answer.log, error);
+                Ok(Ending::Answered)
             }
             judged => judged,
         }
@@ -304,15 +299,13 @@ impl<T: Tables> Node<T> {
         &mut self,
         store: &mut dyn Store,
         peer: PeerId,
-        at: usize,
         answer: &ProofAnswer<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Ending, StoreError> {
         let (log, size) = (answer.log, answer.size);
-        let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
+        let Some(slot) = self.replicas.slot(&log) else { return Ok(Ending::None) };
         let (vkey, stored) = self.key_of(store, &log)?;
         if answer.head.verify(&vkey).is_err() {
-            self.fault(at, Fault::HeadSignature, false);
-            return Ok(());
+            return Ok(Ending::Fault(Fault::HeadSignature, Blame::Transport));
         }
         let head = answer.head.head;
         if verify_consistency(size, &answer.root, head.size, &head.root, answer.proof.hashes()).is_err() {
@@ -321,14 +314,14 @@ impl<T: Tables> Node<T> {
             {
                 replica.is_forked = true;
             }
-            self.fault(at, Fault::FalseProof, false);
-            return Ok(());
+            return Ok(Ending::Fault(Fault::FalseProof, Blame::Transport));
         }
         let is_ours = match root_of(store, &log, size) {
             Err(StoreError::Dropped { .. }) => None,
             root => Some(root? == answer.root),
         };
-        let sent_batch = self.views.of(&log, peer).is_some_and(|view| view.sent_batch);
+        let sent_batch =
+            self.views.of(&log, peer).is_some_and(|view| matches!(view.root, Root::Disputed { by_batch: true, .. }));
         if is_ours == Some(false) {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
             self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
@@ -340,44 +333,29 @@ impl<T: Tables> Node<T> {
         let is_forked = self.replicas.get(slot).is_some_and(|replica| replica.is_forked);
         if sent_batch && is_ours == Some(true) && !is_forked {
             // Its log is ours up to there, and its head is true: the records it sent were not.
-            self.fault(at, Fault::FalseRecords, false);
-        } else {
-            // Also where nothing can be proven by it, for want of a signed head on our side: it is true.
-            self.answered(at, Kind::Fetch);
+            return Ok(Ending::Fault(Fault::FalseRecords, Blame::Transport));
         }
-        Ok(())
+        // Also where nothing can be proven by it, for want of a signed head on our side: it is true.
+        Ok(Ending::Answered)
     }
 
     fn clear_dispute(&mut self, log: &LogId, peer: PeerId) {
         if let Some(view) = self.views.of_mut(log, peer) {
-            view.disputed = 0;
-            view.sent_batch = false;
-            // Its root at its size is known now, one way or the other; asking once more would bring no more.
-            view.is_compared = true;
+            // It is known now, one way or the other; asking once more would bring no more.
+            view.root = Root::Compared;
             view.retry_at = self.clock.now + self.config.timeout;
         }
     }
 
     /// A fork proof came that was asked for.
     #[inline(never)]
-    pub(super) fn on_fork(
-        &mut self,
-        store: &mut dyn Store,
-        peer: PeerId,
-        request: RequestId,
-        log: LogId,
-        proof: &[u8],
-    ) -> Result<(), StoreError> {
-        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Fork { log }) else {
-            return Ok(());
-        };
-        match self.take_fork(store, &log, proof) {
-            Ok(false) => self.fault(at, Fault::FalseForkProof, false),
+    pub(super) fn hear_fork(&mut self, store: &mut dyn Store, log: &LogId, proof: &[u8]) -> Result<Ending, StoreError> {
+        match self.take_fork(store, log, proof) {
+            Ok(false) => Ok(Ending::Fault(Fault::FalseForkProof, Blame::Transport)),
             // (A proof that a damaged store leaves unchecked is nobody's fault.)
-            Ok(true) | Err(StoreError::Damaged | StoreError::Mismatch) => self.answered(at, Kind::Fetch),
-            Err(error) => return Err(error),
+            Ok(true) | Err(StoreError::Damaged | StoreError::Mismatch) => Ok(Ending::Answered),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Verifies and keeps a fork proof of a followed log; `false` where it proves nothing.
@@ -443,8 +421,8 @@ fn store_fork(store: &mut dyn Store, log: &LogId, proof: &ForkProof<'_>) -> Resu
 
 /// Room for a proof in scratch space: for the longest, or for what a table of fixed capacity has.
 fn proof_room(scratch: &mut impl List<[u8; Hash::LEN]>) -> &mut [[u8; Hash::LEN]] {
-    while scratch.as_slice().len() < MAX_PROOF && scratch.push([0; Hash::LEN]).is_ok() {}
-    scratch.as_mut_slice()
+    while scratch.len() < MAX_PROOF && scratch.push([0; Hash::LEN]).is_ok() {}
+    scratch
 }
 
 /// Our own signed head at or beyond `size` with another root there than `other`, and how that leads to it.

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::key::Vkey;
 use crate::log::Position;
 use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 use crate::{Hash, Head, LogId};
 
 /// What can be asked about a followed log.
@@ -75,19 +75,19 @@ impl<T: Tables> Node<T> {
         let origin = self.replicas.find(log).ok_or(Error::UnknownLog)?.origin;
         store.remove(log)?;
         self.wrote();
-        let cursors = self.peers.as_mut_slice().iter_mut().map(|peer| &mut peer.offered);
+        let cursors = self.peers.iter_mut().map(|peer| &mut peer.offered);
         let removed = self.replicas.remove(log, cursors);
         if let (Some(replica), Origin::Introduced(by)) = (removed, origin)
-            && let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by)
+            && let Some(peer) = self.peers.iter_mut().find(|peer| peer.node == by)
         {
             peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
             peer.introduced_bytes = peer.introduced_bytes.saturating_sub(replica.bytes);
         }
-        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.log == *log) {
+        for view in self.views.iter_mut().filter(|view| view.log == *log) {
             view.end_sync(Some(SyncError::Removed));
         }
         self.views.retain(|view| view.log != *log || view.sync.is_some());
-        self.drop_requests(|request| request.asked.log() == Some(*log));
+        self.drop_requests(|request| request.ask.log() == Some(*log));
         self.changed();
         Ok(())
     }
@@ -161,7 +161,7 @@ impl<T: Tables> Node<T> {
             }
         }
         if let Origin::Introduced(by) = origin
-            && let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by)
+            && let Some(peer) = self.peers.iter_mut().find(|peer| peer.node == by)
         {
             peer.introduced_bytes += bytes;
         }
@@ -170,7 +170,7 @@ impl<T: Tables> Node<T> {
 
     /// A log's complete head, or whether it is forked, changed: peers are to be offered it.
     pub(super) fn touch(&mut self, slot: u32) {
-        let cursors = self.peers.as_mut_slice().iter_mut().map(|peer| &mut peer.offered);
+        let cursors = self.peers.iter_mut().map(|peer| &mut peer.offered);
         self.replicas.touch(slot, cursors);
     }
 
@@ -200,7 +200,7 @@ impl<T: Tables> Node<T> {
         replica.progress_at = self.clock.now;
         self.replicas.insert(replica).ok_or(Error::TooManyLogs)?;
         // What others said of it while it was unknown is to be heard again.
-        for peer in self.peers.as_mut_slice() {
+        for peer in self.peers.iter_mut() {
             peer.compared = None;
         }
         self.changed();
@@ -213,7 +213,7 @@ impl<T: Tables> Node<T> {
         self.wrote();
         let Some(replica) = self.replicas.find_mut(log) else { return Err(Error::UnknownLog) };
         let (before, bytes) = (core::mem::replace(&mut replica.origin, origin), replica.bytes);
-        for peer in self.peers.as_mut_slice() {
+        for peer in self.peers.iter_mut() {
             if before == Origin::Introduced(peer.node) {
                 peer.introduced_logs = peer.introduced_logs.saturating_sub(1);
                 peer.introduced_bytes = peer.introduced_bytes.saturating_sub(bytes);
@@ -238,7 +238,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<(), Error> {
         let Some(replica) = self.replicas.get(slot) else { return Ok(()) };
         let Origin::Introduced(by) = replica.origin else { return Ok(()) };
-        let is_orphan = self.peers.as_slice().iter().all(|peer| peer.node != by);
+        let is_orphan = self.peers.iter().all(|peer| peer.node != by);
         let (log, node) = (replica.id, self.peer_ref(peer).map(|peer| peer.node));
         match node.filter(|_| is_orphan && self.may_introduce(peer)) {
             Some(node) => self.adopt(store, &log, Origin::Introduced(node)),
@@ -267,14 +267,14 @@ impl<T: Tables> Node<T> {
     pub(super) fn has_room_for(&self, replica: &Replica, bytes: u64) -> bool {
         let Origin::Introduced(by) = replica.origin else { return true };
         let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
-        let introducer = self.peers.as_slice().iter().find(|peer| peer.node == by);
+        let introducer = self.peers.iter().find(|peer| peer.node == by);
         introducer.is_some_and(|peer| peer.introduced_bytes.saturating_add(bytes) <= quota)
     }
 
     /// Says, once a round at most, that the introducer of this log has used up its quota.
     pub(super) fn quota_full(&mut self, replica_origin: Origin) {
         let Origin::Introduced(by) = replica_origin else { return };
-        if let Some(peer) = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == by) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.node == by) {
             peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
         }
     }

@@ -29,26 +29,26 @@ use core::fmt;
 use core::hash::{Hash as StdHash, Hasher};
 use core::time::Duration;
 
-pub use command::{Command, Fault, Notice, PushOutcome, SyncError, SyncReport};
+pub use command::{Ask, Command, Fault, Notice, PushOutcome, SyncError, SyncReport};
 pub use config::{Config, Introductions};
 pub use event::Event;
 pub use logs::LogInfo;
 pub use recover::{Answers, RecoveryInfo, Start};
-pub use replica::Replica;
-pub use request::Outstanding;
-pub use view::View;
+use replica::Replica;
+use request::Outstanding;
+use view::View;
 
 use crate::error::Error;
 use crate::key::Identity;
-use crate::peer::Kind;
+use crate::peer::Peer;
 use crate::rng::Rng;
 use crate::store::{Store, StoreError};
-use crate::tables::{List, Tables};
-use crate::{Hash, Head, Instant, LogId, Vkey};
+use crate::tables::Tables;
+use crate::wire::{RequestId, Response};
+use crate::{Hash, Head, Instant, LogId, PeerId, Vkey};
 use recover::Mode;
 use replica::Replicas;
-use request::Asked;
-use view::ViewTable;
+use request::Ending;
 
 #[cfg(feature = "alloc")]
 type DefaultTables = crate::tables::Heap;
@@ -81,10 +81,10 @@ pub struct Node<T: Tables = DefaultTables> {
     next_round: Instant,
     /// When the last head was signed.
     published_at: Instant,
-    peers: T::Peers,
+    peers: T::PerPeer<Peer<T::Scheme>>,
     replicas: Replicas<T>,
-    views: T::Views,
-    requests: T::Requests,
+    views: T::PerView<View>,
+    requests: T::PerRequest<Outstanding>,
     notes: Notes,
     is_paused: bool,
     /// After the store failed, nothing is asked of it before this moment by `poll`.
@@ -216,10 +216,10 @@ impl<T: Tables> Node<T> {
             next_peer: 0,
             next_round: Instant::ZERO,
             published_at: Instant::ZERO,
-            peers: T::Peers::default(),
+            peers: Default::default(),
             replicas,
-            views: T::Views::default(),
-            requests: T::Requests::default(),
+            views: Default::default(),
+            requests: Default::default(),
             notes: Notes::default(),
             is_paused: false,
             store_retry_at: Instant::ZERO,
@@ -256,7 +256,7 @@ impl<T: Tables> Node<T> {
     ///
     /// ```
     /// use verisoo::store::MemoryStore;
-    /// use verisoo::{Command, Config, Identity, Instant, Node, Vkey};
+    /// use verisoo::{Ask, Command, Config, Identity, Instant, Node, Vkey};
     ///
     /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
     /// # let (mut store, now) = (MemoryStore::new(), Instant::ZERO);
@@ -265,7 +265,7 @@ impl<T: Tables> Node<T> {
     /// node.pause();
     /// assert_eq!(node.poll(now, &mut store), None);
     /// node.resume();
-    /// assert!(matches!(node.poll(now, &mut store), Some(Command::RequestStatus { .. })));
+    /// assert!(matches!(node.poll(now, &mut store), Some(Command::Ask { ask: Ask::Status, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pause(&mut self) {
@@ -292,13 +292,13 @@ impl<T: Tables> Node<T> {
 
     /// Requests under way to all peers together; never more than [`Config::max_requests`].
     pub fn outstanding_requests(&self) -> usize {
-        self.requests.as_slice().len()
+        self.requests.len()
     }
 
     /// Pairs of peer and log that are remembered because the two differ; never more than
     /// [`Config::max_views`].
     pub fn remembered_views(&self) -> usize {
-        self.views.as_slice().len()
+        self.views.len()
     }
 
     /// Everything that happens comes in here.
@@ -365,39 +365,47 @@ impl<T: Tables> Node<T> {
     }
 
     fn dispatch(&mut self, store: &mut dyn Store, event: Event<'_>) -> Result<(), StoreError> {
-        match event {
-            Event::Tick => Ok(()),
-            Event::PeerStatus { peer, request, status } => self.on_status(store, peer, request, &status),
-            Event::ProofReceived { peer, request, answer } => self.on_proof(store, peer, request, &answer),
-            Event::RecordsReceived { peer, request, batch } => self.on_records(store, peer, request, &batch),
-            Event::KeyReceived { peer, request, log, name, key } => self.on_key(store, peer, request, log, name, key),
-            Event::ForkReceived { peer, request, log, proof } => self.on_fork(store, peer, request, log, proof),
-            Event::PushAccepted { peer, request, word } => {
-                self.on_push_word(store, peer, request, &word);
-                Ok(())
+        let Some((peer, request)) = event.request() else { return Ok(()) };
+        let Some((at, asked)) = self.outstanding(peer, request) else { return Ok(()) };
+        let ending = match event {
+            Event::Answer { response, .. } => self.hear(store, peer, request, asked, &response)?,
+            _ => Ending::Failed,
+        };
+        self.end(at, ending);
+        Ok(())
+    }
+
+    /// What an answer means; one to another question means nothing.
+    fn hear(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        request: RequestId,
+        asked: Ask,
+        response: &Response<'_>,
+    ) -> Result<Ending, StoreError> {
+        match (asked, response) {
+            (Ask::Status, Response::Status(status)) => self.hear_status(store, peer, request, status),
+            (Ask::Proof { log, size }, Response::Proof(answer)) if (answer.log, answer.size) == (log, size) => {
+                self.hear_proof(store, peer, answer)
             }
-            Event::ForkAccepted { peer, request, log } => {
-                let is_it = |(_, asked): &(usize, Asked)| *asked == Asked::PushFork { log };
-                if let Some((at, _)) = self.outstanding(peer, request).filter(is_it) {
-                    // Its next status will say so under its signature; until then there is nothing to push.
-                    let until = self.clock.now + self.config.interval;
-                    if let Some(view) = self.views.of_mut(&log, peer) {
-                        view.retry_at = until;
-                    }
-                    self.answered(at, Kind::Push);
-                }
-                Ok(())
+            (Ask::Records { log, start, count }, Response::Records(batch))
+                if (batch.log, batch.start) == (log, start) =>
+            {
+                self.hear_records(store, peer, count, batch)
             }
-            Event::RequestRefused { peer, request, refusal } => {
-                self.on_refused(peer, request, refusal);
-                Ok(())
+            (Ask::Key { log }, Response::Key { log: of, name, key }) if log == *of => {
+                self.hear_key(store, peer, log, name, *key)
             }
-            Event::RequestFailed { peer, request } => {
-                if let Some((at, _)) = self.outstanding(peer, request) {
-                    self.fail(at, SyncError::Failed);
-                }
-                Ok(())
+            (Ask::Fork { log }, Response::Fork { log: of, proof }) if log == *of => self.hear_fork(store, &log, proof),
+            (Ask::Push { log, start }, Response::Pushed(word)) => {
+                Ok(self.hear_push_word(store, peer, request, log, start, word))
             }
+            (Ask::PushFork { log }, Response::PushedFork { log: of }) if log == *of => {
+                Ok(self.hear_fork_taken(peer, &log))
+            }
+            (_, Response::Refused(refusal)) => Ok(self.hear_refusal(peer, asked, *refusal)),
+            _ => Ok(Ending::None),
         }
     }
 
@@ -407,7 +415,7 @@ impl<T: Tables> Node<T> {
     ///
     /// ```
     /// use verisoo::store::MemoryStore;
-    /// use verisoo::{Command, Config, Identity, Instant, Node, Vkey};
+    /// use verisoo::{Ask, Command, Config, Identity, Instant, Node, Vkey};
     ///
     /// # let identity = Identity::from_seed("anna.example", &[1; 32])?;
     /// # let (mut store, mut now) = (MemoryStore::new(), Instant::ZERO);
@@ -418,7 +426,7 @@ impl<T: Tables> Node<T> {
     /// let vkey = Vkey::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")?;
     /// let bob = node.add_peer(&mut store, vkey)?;
     /// let command = node.poll(now, &mut store);
-    /// assert!(matches!(command, Some(Command::RequestStatus { peer, .. }) if peer == bob));
+    /// assert!(matches!(command, Some(Command::Ask { peer, ask: Ask::Status, .. }) if peer == bob));
     /// assert_eq!(node.poll(now, &mut store), None);
     ///
     /// // From then on a driver sleeps until the node wakes it, or something happens. Bob never answers.
@@ -428,7 +436,7 @@ impl<T: Tables> Node<T> {
     ///         break command;
     ///     }
     /// };
-    /// assert!(matches!(command, Command::RequestStatus { peer, .. } if peer == bob));
+    /// assert!(matches!(command, Command::Ask { peer, ask: Ask::Status, .. } if peer == bob));
     /// // That is the next round: an interval later, give or take a quarter.
     /// assert!(now.as_micros().abs_diff(60_000_000) <= 15_000_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -519,7 +527,7 @@ impl<T: Tables> Node<T> {
                 due = due.min(at);
             }
         };
-        self.requests.as_slice().iter().for_each(|request| consider(request.deadline));
+        self.requests.iter().for_each(|request| consider(request.deadline));
         consider(self.store_retry_at);
         if let Some(own) = self.replicas.own().filter(|own| own.have > own.complete.size) {
             consider(self.publish_at().max(own.blocked_until));
@@ -528,13 +536,13 @@ impl<T: Tables> Node<T> {
             consider(self.sync_at);
         }
         if !self.is_paused {
-            if !self.peers.as_slice().is_empty() {
+            if !self.peers.is_empty() {
                 consider(self.next_round);
             }
-            for peer in self.peers.as_slice() {
+            for peer in self.peers.iter() {
                 peer.offer_at.into_iter().for_each(&mut consider);
             }
-            for view in self.views.as_slice() {
+            for view in self.views.iter() {
                 consider(view.retry_at);
                 if let Some(replica) = self.replicas.find(&view.log) {
                     consider(replica.blocked_until);

@@ -5,7 +5,7 @@ use super::view::{View, ViewTable};
 use super::{Node, Notice, SyncError, SyncReport};
 use crate::peer::{Health, Sync};
 use crate::store::{Origin, Store};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 
 impl<T: Tables> Node<T> {
     pub(super) fn next_notice(&mut self, store: &mut dyn Store) -> Option<Notice> {
@@ -50,7 +50,7 @@ impl<T: Tables> Node<T> {
                 Note::Damaged => Notice::LogDamaged { log },
                 Note::Introduced => {
                     let Origin::Introduced(by) = origin else { continue };
-                    let Some(peer) = self.peers.as_slice().iter().find(|peer| peer.node == by) else { continue };
+                    let Some(peer) = self.peers.iter().find(|peer| peer.node == by) else { continue };
                     Notice::LogIntroduced { log, by: peer.id }
                 }
             });
@@ -59,7 +59,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn next_peer_notice(&mut self) -> Option<Notice> {
-        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
+        self.peers.iter_mut().find_map(|peer| {
             let id = peer.id;
             if core::mem::take(&mut peer.notes.health) {
                 return Some(match peer.health {
@@ -78,7 +78,7 @@ impl<T: Tables> Node<T> {
     /// What is to be told of on-demand syncs.
     fn next_sync_notice(&mut self) -> Option<Notice> {
         let replicas = &self.replicas;
-        let ended = self.views.as_mut_slice().iter_mut().find_map(|view| {
+        let ended = self.views.iter_mut().find_map(|view| {
             let sync = view.sync.filter(|sync| sync.is_over)?;
             let error = sync.error;
             view.sync = None;
@@ -103,13 +103,13 @@ impl<T: Tables> Node<T> {
             return Some(Notice::Synced(report));
         }
         let views = &self.views;
-        self.peers.as_mut_slice().iter_mut().find_map(|peer| {
+        self.peers.iter_mut().find_map(|peer| {
             let error = match peer.sync? {
                 Sync::Compared => None,
                 Sync::Failed(error) => Some(error),
                 Sync::Wanted | Sync::Comparing => return None,
             };
-            if views.as_slice().iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
+            if views.iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
                 return None;
             }
             peer.sync = None;

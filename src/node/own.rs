@@ -78,7 +78,7 @@ impl<T: Tables> Node<T> {
         let len = LENGTH_LEN + record.len();
         let commit = Commit {
             start,
-            records: Records::new(framed.as_slice().as_flattened().get(..len).unwrap_or_default()),
+            records: Records::new(framed.as_flattened().get(..len).unwrap_or_default()),
             hashes: hashes.get(..count).unwrap_or_default(),
             state: LogState { have: start + 1, ..stored.state },
             proof: &[],
@@ -151,7 +151,7 @@ impl<T: Tables> Node<T> {
     /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
     pub(super) fn publish_at(&self) -> Instant {
         let signed = self.replicas.own().map_or(0, |own| own.complete.size);
-        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        let healthy = self.peers.iter().filter(|peer| peer.is_healthy());
         let held = healthy.filter_map(|peer| peer.acknowledged).max();
         if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
     }
@@ -165,12 +165,12 @@ impl<T: Tables> Node<T> {
             // One record is reached whatever its size.
             return Ok(have);
         }
-        let peers = self.peers.as_slice().iter().filter(|peer| peer.acknowledged.is_some());
+        let peers = self.peers.iter().filter(|peer| peer.acknowledged.is_some());
         let message = peers.map(|peer| peer.max_message).fold(self.config.max_message, u32::min);
         let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
         let scratch = &mut self.cache.hashes;
-        while scratch.as_slice().len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
-        let read = store.records(&self.own, signed, have, scratch.as_mut_slice().as_flattened_mut());
+        while scratch.len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
+        let read = store.records(&self.own, signed, have, scratch.as_flattened_mut());
         scratch.clear();
         // A record that no push carries is fetched by those who can take it.
         Ok(signed + read?.count.clamp(1, u64::from(message / BYTES_PER_RECORD)))
@@ -305,6 +305,6 @@ fn frame_into<'a, L: List<[u8; Hash::LEN]>>(scratch: &'a mut L, record: &[u8]) -
     for _ in 0..(LENGTH_LEN + record.len()).div_ceil(Hash::LEN) {
         scratch.push([0; Hash::LEN]).ok()?;
     }
-    Records::frame(record, scratch.as_mut_slice().as_flattened_mut())?;
+    Records::frame(record, scratch.as_flattened_mut())?;
     Some(scratch)
 }

@@ -42,11 +42,11 @@ impl<T: Tables> Node<T> {
         if node == self.own {
             return Err(Error::OwnKey);
         }
-        if let Some(peer) = self.peers.as_slice().iter().find(|peer| peer.node == node) {
+        if let Some(peer) = self.peers.iter().find(|peer| peer.node == node) {
             return Ok(peer.id);
         }
         let limit = self.config.max_peers.min(self.peers.capacity_limit());
-        if self.peers.as_slice().len() >= limit {
+        if self.peers.len() >= limit {
             return Err(Error::TooManyPeers);
         }
         self.follow_as(store, &vkey, Origin::Peer)?;
@@ -94,7 +94,7 @@ impl<T: Tables> Node<T> {
     ///         Response::Records(batch) => Response::Records(Batch { records: b"\x05\x00false", ..batch }),
     ///         other => other,
     ///     };
-    ///     anna.handle(now, &mut annas, Event::answer(peer, id, response))?;
+    ///     anna.handle(now, &mut annas, Event::Answer { peer, request: id, response })?;
     /// #     }
     ///     // Either way nothing false was taken.
     ///     assert_eq!(anna.log(&bob.id()).unwrap().have, 0);
@@ -106,7 +106,7 @@ impl<T: Tables> Node<T> {
     /// ```
     pub fn set_authenticated(&mut self, peer: PeerId, is_authenticated: bool) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
-        if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
+        if let Some(peer) = self.peers.get_mut(at) {
             peer.is_authenticated = is_authenticated;
         }
         Ok(())
@@ -127,7 +127,7 @@ impl<T: Tables> Node<T> {
 
     /// The peers, in the order in which they were added.
     pub fn peers(&self) -> impl Iterator<Item = PeerInfo> + '_ {
-        self.peers.as_slice().iter().map(|peer| peer.info(&self.config))
+        self.peers.iter().map(|peer| peer.info(&self.config))
     }
 
     /// One peer; `None` where it was removed.
@@ -161,7 +161,7 @@ impl<T: Tables> Node<T> {
     /// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
     /// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
     /// #         let (to, _) = command.request().unwrap();
-    /// #         node.0.handle(now, &mut node.1, Event::answer(to, id, response)).unwrap();
+    /// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
     /// #     }
     /// #     notices
     /// # }
@@ -190,7 +190,7 @@ impl<T: Tables> Node<T> {
     /// ```
     pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
-        if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
+        if let Some(peer) = self.peers.get_mut(at) {
             peer.sync = Some(Sync::Wanted);
             peer.sync_logs = 0;
             peer.walk = None;
@@ -203,15 +203,15 @@ impl<T: Tables> Node<T> {
 
     pub(super) fn peer_index(&self, peer: PeerId) -> Option<usize> {
         // Handles only ever grow, so the table is in their order.
-        self.peers.as_slice().binary_search_by_key(&peer, |peer| peer.id).ok()
+        self.peers.binary_search_by_key(&peer, |peer| peer.id).ok()
     }
 
     pub(super) fn peer_ref(&self, peer: PeerId) -> Option<&Peer<T::Scheme>> {
-        self.peers.as_slice().get(self.peer_index(peer)?)
+        self.peers.get(self.peer_index(peer)?)
     }
 
     pub(super) fn peer_mut(&mut self, peer: PeerId) -> Option<&mut Peer<T::Scheme>> {
         let at = self.peer_index(peer)?;
-        self.peers.as_mut_slice().get_mut(at)
+        self.peers.get_mut(at)
     }
 }

@@ -2,10 +2,10 @@
 //! proofs; and records to a peer that is behind and does not come for them.
 
 use super::replica::Replica;
-use super::request::Asked;
-use super::view::{Due, View, ViewTable};
-use super::{Command, Fault, Node, PushOutcome};
-use crate::peer::{Kind, PeerId};
+use super::request::{Blame, Ending};
+use super::view::{Due, Root, View, ViewTable};
+use super::{Ask, Command, Fault, Node, PushOutcome};
+use crate::peer::PeerId;
 use crate::rng::mix;
 use crate::store::{Store, StoreError};
 use crate::tables::{List, Tables};
@@ -19,7 +19,7 @@ impl<T: Tables> Node<T> {
     /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
     /// changed again before the peer was told is told once.
     pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
-        for at in 0..self.peers.as_slice().len() {
+        for at in 0..self.peers.len() {
             while let Some((peer, slot)) = self.next_change(at) {
                 let offer = match self.offer(store, &peer, slot) {
                     Err(StoreError::NotReady) => return Err(StoreError::NotReady),
@@ -33,7 +33,7 @@ impl<T: Tables> Node<T> {
                 if matches!(offer, Offer::Later) {
                     break;
                 }
-                if let Some(peer) = self.peers.as_mut_slice().get_mut(at) {
+                if let Some(peer) = self.peers.get_mut(at) {
                     peer.offered = slot;
                 }
                 if let Offer::Now(command) = offer {
@@ -46,7 +46,7 @@ impl<T: Tables> Node<T> {
 
     /// The peer at `at` and the next change it is to be told of, if its time has come.
     fn next_change(&mut self, at: usize) -> Option<(Offered, u32)> {
-        let peer = self.peers.as_mut_slice().get_mut(at)?;
+        let peer = self.peers.get_mut(at)?;
         let Some(slot) = self.replicas.changed_after(peer.offered) else {
             peer.offer_at = None;
             return None;
@@ -83,7 +83,7 @@ impl<T: Tables> Node<T> {
     /// Whether a peer is among the `fanout` that are told of a change: drawn by a hash over the change, so
     /// that nothing needs to be remembered.
     fn is_chosen(&self, replica: &Replica, peer: PeerId) -> bool {
-        let others = self.peers.as_slice().iter().filter(|peer| peer.is_healthy()).count();
+        let others = self.peers.iter().filter(|peer| peer.is_healthy()).count();
         if others <= self.config.fanout {
             return true;
         }
@@ -91,7 +91,7 @@ impl<T: Tables> Node<T> {
         seed.copy_from_slice(&replica.complete.root.as_bytes()[..8]);
         let seed = u64::from_le_bytes(seed) ^ self.rng_salt();
         let draw = |peer: PeerId| mix(seed ^ mix(u64::from(peer.get())));
-        let healthy = self.peers.as_slice().iter().filter(|peer| peer.is_healthy());
+        let healthy = self.peers.iter().filter(|peer| peer.is_healthy());
         healthy.filter(|other| draw(other.id) < draw(peer)).count() < self.config.fanout
     }
 
@@ -107,9 +107,8 @@ impl<T: Tables> Node<T> {
 
     /// Our own log has a new head, and is pushed at once.
     pub(super) fn owe_all(&mut self) {
-        for at in 0..self.peers.as_slice().len() {
-            let Some((peer, is_healthy)) = self.peers.as_slice().get(at).map(|peer| (peer.id, peer.is_healthy()))
-            else {
+        for at in 0..self.peers.len() {
+            let Some((peer, is_healthy)) = self.peers.get(at).map(|peer| (peer.id, peer.is_healthy())) else {
                 return;
             };
             let is_chosen = self.replicas.own().is_some_and(|own| self.is_chosen(own, peer));
@@ -136,7 +135,7 @@ impl<T: Tables> Node<T> {
         // Where there is no room to remember it, a round repairs it.
         self.heard(peer, &entry, |view| {
             view.is_owed = true;
-            view.is_compared = true;
+            view.root = Root::Compared;
         });
     }
 
@@ -161,7 +160,7 @@ impl<T: Tables> Node<T> {
         start: u64,
     ) -> Result<Option<Command>, StoreError> {
         let is_outstanding = self.is_outstanding(|request| {
-            request.peer == peer && matches!(request.asked, Asked::Push { log: pushed, .. } if pushed == log)
+            request.peer == peer && matches!(request.ask, Ask::Push { log: pushed, .. } if pushed == log)
         });
         if is_outstanding {
             return Ok(None);
@@ -170,11 +169,11 @@ impl<T: Tables> Node<T> {
         if !cfg!(verisoo_bug = "pushed-before-durable") {
             self.settle(store)?;
         }
-        let request = self.ask(peer, Asked::Push { log, start });
+        let command = self.ask(peer, Ask::Push { log, start });
         if cfg!(verisoo_bug = "sent-taken-for-received") && log == self.own {
             self.acknowledged(store, peer, u64::MAX);
         }
-        Ok(request.map(|request| Command::Push { peer, request, log, start }))
+        Ok(command)
     }
 
     pub(super) fn push_fork(
@@ -184,27 +183,30 @@ impl<T: Tables> Node<T> {
         log: LogId,
     ) -> Result<Option<Command>, StoreError> {
         self.settle(store)?;
-        let request = self.ask(peer, Asked::PushFork { log });
-        Ok(request.map(|request| Command::PushFork { peer, request, log }))
+        Ok(self.ask(peer, Ask::PushFork { log }))
     }
 
     /// A push was answered: the peer's signed word on what it has of the log now.
     #[inline(never)]
-    pub(super) fn on_push_word(&mut self, store: &mut dyn Store, peer: PeerId, request: RequestId, word: &Signed<'_>) {
-        let Some((at, Asked::Push { log, start })) = self.outstanding(peer, request) else { return };
-        let Some(known) = self.peer_ref(peer) else { return };
+    pub(super) fn hear_push_word(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        request: RequestId,
+        log: LogId,
+        start: u64,
+        word: &Signed<'_>,
+    ) -> Ending {
+        let Some(known) = self.peer_ref(peer) else { return Ending::None };
         if !word.verify(SignedContext::Push, &known.vkey, &self.own, &self.nonce(request)) {
-            self.fail(at, super::SyncError::Failed);
-            return;
+            return Ending::Failed;
         }
         let Some(word) = PushWord::decode(word.body).ok().filter(|word| word.log == log) else {
-            self.fault(at, Fault::Malformed, true);
-            return;
+            return Ending::Fault(Fault::Malformed, Blame::Signed);
         };
         if log == self.own {
             self.acknowledged(store, peer, word.have);
         }
-        self.answered(at, Kind::Push);
         self.push_ended(peer, log, PushOutcome::Accepted { have: word.have });
         let PushWord { complete, have, .. } = word;
         let entry = Entry { log, complete, have, covering: None, unproven: None, forked: false };
@@ -222,6 +224,17 @@ impl<T: Tables> Node<T> {
                 view.failures = 0;
             }
         });
+        Ending::Answered
+    }
+
+    /// A pushed fork proof was taken. The peer's next status will say so under its signature; until then there is
+    /// nothing to push.
+    pub(super) fn hear_fork_taken(&mut self, peer: PeerId, log: &LogId) -> Ending {
+        let until = self.clock.now + self.config.interval;
+        if let Some(view) = self.views.of_mut(log, peer) {
+            view.retry_at = until;
+        }
+        Ending::Answered
     }
 
     /// A peer's own word says that it holds the first `size` records of our log.
@@ -244,15 +257,15 @@ impl<T: Tables> Node<T> {
         let mut heard = View::new(peer, entry);
         heard.is_listed = true;
         if self.replicas.find(&entry.log).is_some_and(|replica| replica.is_doubtful(entry)) {
-            heard.disputed = entry.have;
+            heard.root = Root::Disputed { size: entry.have, by_batch: false };
         }
         match self.views.find(&entry.log, peer) {
             Ok(at) => {
-                if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+                if let Some(view) = self.views.get_mut(at) {
                     view.update(entry);
                     view.is_listed = true;
-                    if view.disputed == 0 && !view.is_compared {
-                        view.disputed = heard.disputed;
+                    if view.root == Root::Unknown {
+                        view.root = heard.root;
                     }
                     mark(view);
                 }
@@ -260,7 +273,7 @@ impl<T: Tables> Node<T> {
             }
             Err(_) if heard.due(self.replicas.find(&entry.log)) == Due::Nothing => true,
             Err(_) => {
-                let has_room = self.views.as_slice().len() < self.view_limit() || self.make_room(peer);
+                let has_room = self.views.len() < self.view_limit() || self.make_room(peer);
                 let Err(at) = self.views.find(&entry.log, peer) else { return false };
                 mark(&mut heard);
                 has_room && self.views.insert(at, heard).is_ok()
@@ -271,12 +284,12 @@ impl<T: Tables> Node<T> {
     /// Forgets a difference with another peer, if one can be found that has more of them than this one: a
     /// peer whose claims fill the table must not keep the others from being heard.
     fn make_room(&mut self, peer: PeerId) -> bool {
-        let of_peer = |node: &Self, peer| node.views.as_slice().iter().filter(|view| view.peer == peer).count();
+        let of_peer = |node: &Self, peer| node.views.iter().filter(|view| view.peer == peer).count();
         let own = of_peer(self, peer);
         // Drawn from all: whoever has most of the table is likeliest to be met.
         for _ in 0..DRAWS {
-            let at = self.rng.below(self.views.as_slice().len());
-            let Some(other) = self.views.as_slice().get(at).filter(|view| view.sync.is_none()) else { continue };
+            let at = self.rng.below(self.views.len());
+            let Some(other) = self.views.get(at).filter(|view| view.sync.is_none()) else { continue };
             let other = other.peer;
             if of_peer(self, other) > own {
                 self.views.remove(at);

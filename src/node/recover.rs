@@ -7,7 +7,7 @@ use crate::Instant;
 use crate::error::Error;
 use crate::key::Identity;
 use crate::store::{Store, StoreError};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 
 /// How a node whose log exists is to be started; the operator knows.
 ///
@@ -30,7 +30,7 @@ use crate::tables::{List, Tables};
 /// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
 /// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
 /// #         let (to, _) = command.request().unwrap();
-/// #         node.0.handle(now, &mut node.1, Event::answer(to, id, response)).unwrap();
+/// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
 /// #     }
 /// #     notices
 /// # }
@@ -218,12 +218,12 @@ impl<T: Tables> Node<T> {
 
     /// Peers that have said what they know of our log.
     fn heard_from(&self) -> usize {
-        self.peers.as_slice().iter().filter(|peer| peer.has_answered).count()
+        self.peers.iter().filter(|peer| peer.has_answered).count()
     }
 
     fn needed(&self, answers: Answers) -> usize {
         match answers {
-            Answers::All => self.peers.as_slice().len().max(1),
+            Answers::All => self.peers.len().max(1),
             Answers::AtLeast(count) => usize::from(count.max(1)),
         }
     }
@@ -252,7 +252,7 @@ impl<T: Tables> Node<T> {
             self.settle(store)?;
             self.mode = super::Mode::Writing;
             self.notes.recovered = true;
-            for peer in self.peers.as_mut_slice() {
+            for peer in self.peers.iter_mut() {
                 peer.has_answered = false;
             }
         }

@@ -18,7 +18,7 @@ const OWN: u32 = 0;
 /// [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
-pub struct Replica {
+pub(crate) struct Replica {
     pub(crate) id: LogId,
     pub(crate) origin: Origin,
     /// The signed head whose records are all held; [`Head::EMPTY`] where there is none.
@@ -185,9 +185,9 @@ fn some_unless_empty(head: Head) -> Option<Head> {
 /// All followed logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Replicas<T: Tables> {
-    slots: T::Logs,
+    slots: T::PerLog<Option<Replica>>,
     /// Occupied slots in order of log id.
-    order: T::Slots,
+    order: T::PerLog<u32>,
     /// The ends of the list in order of last change.
     oldest: u32,
     newest: u32,
@@ -199,8 +199,8 @@ pub(crate) struct Replicas<T: Tables> {
 impl<T: Tables> Default for Replicas<T> {
     fn default() -> Self {
         Self {
-            slots: T::Logs::default(),
-            order: T::Slots::default(),
+            slots: Default::default(),
+            order: Default::default(),
             oldest: NONE,
             newest: NONE,
             noted: NONE,
@@ -211,12 +211,12 @@ impl<T: Tables> Default for Replicas<T> {
 
 impl<T: Tables> Replicas<T> {
     pub(crate) fn len(&self) -> usize {
-        self.order.as_slice().len()
+        self.order.len()
     }
 
     /// Occupied slots in order of log id.
     pub(super) fn order(&self) -> &[u32] {
-        self.order.as_slice()
+        &self.order
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -224,11 +224,11 @@ impl<T: Tables> Replicas<T> {
     }
 
     pub(crate) fn slot(&self, id: &LogId) -> Option<u32> {
-        self.rank(id).ok().and_then(|rank| self.order.as_slice().get(rank).copied())
+        self.rank(id).ok().and_then(|rank| self.order.get(rank).copied())
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Replica> {
-        self.slots.as_slice().get(index(slot))?.as_ref()
+        self.slots.get(index(slot))?.as_ref()
     }
 
     /// A log that is about to change.
@@ -239,7 +239,7 @@ impl<T: Tables> Replicas<T> {
 
     /// The same where only its places in the lists change, and nothing that a status tells.
     fn place_mut(&mut self, slot: u32) -> Option<&mut Replica> {
-        self.slots.as_mut_slice().get_mut(index(slot))?.as_mut()
+        self.slots.get_mut(index(slot))?.as_mut()
     }
 
     /// The node's own log, which is asked about more than any other.
@@ -261,18 +261,18 @@ impl<T: Tables> Replicas<T> {
             None => 0,
             Some(id) => self.rank(id).map_or_else(|rank| rank, |rank| rank + 1),
         };
-        self.order.as_slice().get(start..).unwrap_or_default().iter().filter_map(|slot| self.get(*slot))
+        self.order.get(start..).unwrap_or_default().iter().filter_map(|slot| self.get(*slot))
     }
 
     /// Adds a log that is not there yet; `None` where the table is full.
     pub(crate) fn insert(&mut self, replica: Replica) -> Option<u32> {
         let Err(rank) = self.rank(&replica.id) else { return None };
-        let slots = self.slots.as_slice();
+        let slots = &*self.slots;
         let has_vacant = self.len() < slots.len();
         let vacant = if has_vacant { slots.iter().position(Option::is_none) } else { None };
         let slot = u32::try_from(vacant.unwrap_or(slots.len())).ok().filter(|slot| *slot != NONE)?;
         match vacant {
-            Some(vacant) => *self.slots.as_mut_slice().get_mut(vacant)? = Some(replica),
+            Some(vacant) => *self.slots.get_mut(vacant)? = Some(replica),
             None => self.slots.push(Some(replica)).ok()?,
         }
         self.order.insert(rank, slot).ok()?;
@@ -288,7 +288,7 @@ impl<T: Tables> Replicas<T> {
         let slot = self.order.remove(rank);
         self.unlink(slot, cursors);
         self.take_note_links(slot);
-        self.slots.as_mut_slice().get_mut(index(slot))?.take()
+        self.slots.get_mut(index(slot))?.take()
     }
 
     /// Moves a log to the end of the order of change.
@@ -342,7 +342,7 @@ impl<T: Tables> Replicas<T> {
     }
 
     pub(super) fn rank(&self, id: &LogId) -> Result<usize, usize> {
-        self.order.as_slice().binary_search_by(|slot| match self.get(*slot) {
+        self.order.binary_search_by(|slot| match self.get(*slot) {
             Some(replica) => replica.id.cmp(id),
             None => core::cmp::Ordering::Less,
         })

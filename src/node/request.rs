@@ -1,57 +1,45 @@
 //! Requests under way: one table, each with its deadline. An answer that fits none of them is ignored.
 
-use super::command::Fault;
+use super::command::{Ask, Fault};
 use super::view::ViewTable;
-use super::{Event, Node, PushOutcome, SyncError};
-use crate::peer::{Kind, PeerId};
+use super::{Command, Event, Node, PushOutcome, SyncError};
+use crate::peer::PeerId;
 use crate::store::StoreError;
 use crate::tables::{List, Tables};
 use crate::wire::{Nonce, RequestId};
-use crate::{Hash, Instant, LogId};
+use crate::{Hash, Instant};
 
 /// A request under way. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Outstanding {
+pub(crate) struct Outstanding {
     pub(crate) id: RequestId,
     pub(crate) peer: PeerId,
     pub(crate) asked_at: Instant,
     pub(crate) deadline: Instant,
-    pub(crate) asked: Asked,
+    pub(crate) ask: Ask,
 }
 
-/// What was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Asked {
-    Status,
-    Proof { log: LogId, size: u64 },
-    Records { log: LogId, start: u64, count: u64 },
-    Key { log: LogId },
-    Fork { log: LogId },
-    Push { log: LogId, start: u64 },
-    PushFork { log: LogId },
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It did not: what came answers something else.
+    None,
+    Answered,
+    Refused,
+    Failed,
+    /// It was answered falsely.
+    Fault(Fault, Blame),
+    /// It was answered, and whether falsely is still to be asked.
+    Disputed,
 }
 
-impl Asked {
-    /// The log it is about.
-    pub(crate) fn log(&self) -> Option<LogId> {
-        match *self {
-            Self::Status => None,
-            Self::Proof { log, .. }
-            | Self::Records { log, .. }
-            | Self::Key { log }
-            | Self::Fork { log }
-            | Self::Push { log, .. }
-            | Self::PushFork { log } => Some(log),
-        }
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Status => Kind::Status,
-            Self::Proof { .. } | Self::Records { .. } | Self::Key { .. } | Self::Fork { .. } => Kind::Fetch,
-            Self::Push { .. } | Self::PushFork { .. } => Kind::Push,
-        }
-    }
+/// Whose a false answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The peer's, by its signature.
+    Signed,
+    /// The peer's where its transport says so.
+    Transport,
 }
 
 impl<T: Tables> Node<T> {
@@ -64,87 +52,81 @@ impl<T: Tables> Node<T> {
     }
 
     /// Opens a request; `None` where as many are outstanding as may be.
-    pub(super) fn ask(&mut self, peer: PeerId, asked: Asked) -> Option<RequestId> {
+    pub(super) fn ask(&mut self, peer: PeerId, ask: Ask) -> Option<Command> {
         let limit = self.config.max_requests.min(self.requests.capacity_limit());
-        if self.requests.as_slice().len() >= limit {
+        if self.requests.len() >= limit {
             return None;
         }
-        let id = RequestId::new(self.next_request);
+        let request = RequestId::new(self.next_request);
         let asked_at = self.clock.now;
         let deadline = asked_at + self.peer_ref(peer)?.timeout(&self.config);
-        self.requests.push(Outstanding { id, peer, asked_at, deadline, asked }).ok()?;
+        self.requests.push(Outstanding { id: request, peer, asked_at, deadline, ask }).ok()?;
         self.next_request += 1;
-        Some(id)
+        Some(Command::Ask { peer, request, ask })
     }
 
     /// The request that an answer is to, and its place in the table.
-    pub(super) fn outstanding(&self, peer: PeerId, request: RequestId) -> Option<(usize, Asked)> {
-        let mut requests = self.requests.as_slice().iter();
+    pub(super) fn outstanding(&self, peer: PeerId, request: RequestId) -> Option<(usize, Ask)> {
+        let mut requests = self.requests.iter();
         let at = requests.position(|outstanding| outstanding.id == request && outstanding.peer == peer)?;
-        self.requests.as_slice().get(at).map(|outstanding| (at, outstanding.asked))
+        self.requests.get(at).map(|outstanding| (at, outstanding.ask))
     }
 
     pub(super) fn is_outstanding(&self, matches: impl Fn(&Outstanding) -> bool) -> bool {
-        self.requests.as_slice().iter().any(matches)
+        self.requests.iter().any(matches)
     }
 
     pub(super) fn drop_requests(&mut self, drop: impl Fn(&Outstanding) -> bool) {
-        while let Some(at) = self.requests.as_slice().iter().position(&drop) {
+        while let Some(at) = self.requests.iter().position(&drop) {
             self.requests.remove(at);
         }
     }
 
-    /// Closes a request that was answered.
-    pub(super) fn answered(&mut self, at: usize, kind: Kind) {
-        let peer = self.requests.remove(at).peer;
-        if let Some(peer) = self.peer_mut(peer) {
-            peer.succeeded(kind);
-        }
-    }
-
-    /// Closes a request that failed.
-    pub(super) fn fail(&mut self, at: usize, error: SyncError) {
-        let request = self.requests.remove(at);
-        let now = self.clock.now;
-        if let Some(at) = self.peer_index(request.peer)
-            && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
-        {
-            peer.failed(request.asked.kind(), request.asked_at, now, &self.config, &mut self.rng);
-        }
-        self.request_failed(&request, error);
-    }
-
-    /// Closes a request that was answered falsely: the peer's fault where its transport, or its
-    /// signature, says that it was the peer; a failure otherwise.
-    pub(super) fn fault(&mut self, at: usize, fault: Fault, is_signed: bool) {
-        let Some(peer) = self.requests.as_slice().get(at).map(|request| request.peer) else { return };
-        if !is_signed && !self.peer_ref(peer).is_some_and(|peer| peer.is_authenticated) {
-            return self.fail(at, SyncError::Failed);
+    /// Closes a request. A false answer is the peer's fault where its transport, or its signature, says that it
+    /// was the peer; a failure otherwise.
+    pub(super) fn end(&mut self, at: usize, ending: Ending) {
+        if ending == Ending::None {
+            return;
         }
         let request = self.requests.remove(at);
-        self.accuse(peer, fault);
-        self.request_failed(&request, SyncError::AtFault);
+        let (id, kind, now) = (request.peer, request.ask.kind(), self.clock.now);
+        let Some(at) = self.peer_index(id) else { return };
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        match ending {
+            Ending::None | Ending::Disputed => {}
+            Ending::Answered => peer.succeeded(kind),
+            Ending::Refused => {
+                // Whatever it says of the request, the peer is well: it answered.
+                peer.succeeded(kind);
+                self.request_failed(&request, SyncError::Failed, PushOutcome::Refused);
+            }
+            Ending::Fault(fault, blame) if blame == Blame::Signed || peer.is_authenticated => {
+                peer.set_aside(fault, now, &self.config, &mut self.rng);
+                self.request_failed(&request, SyncError::AtFault, PushOutcome::Refused);
+            }
+            Ending::Failed | Ending::Fault(..) => {
+                peer.failed(kind, request.asked_at, now, &self.config, &mut self.rng);
+                self.request_failed(&request, SyncError::Failed, PushOutcome::Failed);
+            }
+        }
     }
 
     /// A peer did, under its own signature, what no correct peer does.
     pub(super) fn accuse(&mut self, peer: PeerId, fault: Fault) {
         let now = self.clock.now;
         if let Some(at) = self.peer_index(peer)
-            && let Some(peer) = self.peers.as_mut_slice().get_mut(at)
+            && let Some(peer) = self.peers.get_mut(at)
         {
             peer.set_aside(fault, now, &self.config, &mut self.rng);
         }
     }
 
     /// What a failed request means for what it was about.
-    pub(super) fn request_failed(&mut self, request: &Outstanding, error: SyncError) {
-        match request.asked {
-            Asked::Status => self.status_failed(request.peer, error),
-            Asked::Push { log, .. } | Asked::PushFork { log } => {
-                let outcome = if error == SyncError::Failed { PushOutcome::Failed } else { PushOutcome::Refused };
-                self.push_ended(request.peer, log, outcome);
-            }
-            Asked::Proof { log, .. } | Asked::Records { log, .. } | Asked::Key { log } | Asked::Fork { log } => {
+    fn request_failed(&mut self, request: &Outstanding, error: SyncError, outcome: PushOutcome) {
+        match request.ask {
+            Ask::Status => self.status_failed(request.peer, error),
+            Ask::Push { log, .. } | Ask::PushFork { log } => self.push_ended(request.peer, log, outcome),
+            Ask::Proof { log, .. } | Ask::Records { log, .. } | Ask::Key { log } | Ask::Fork { log } => {
                 self.fetch_failed(request.peer, &log, error);
             }
         }
@@ -155,12 +137,12 @@ impl<T: Tables> Node<T> {
             return;
         }
         let now = self.clock.now;
-        while let Some(at) = self.requests.as_slice().iter().position(|request| request.deadline <= now) {
-            let peer = self.requests.as_slice().get(at).map(|request| request.peer);
+        while let Some(at) = self.requests.iter().position(|request| request.deadline <= now) {
+            let peer = self.requests.get(at).map(|request| request.peer);
             if let Some(peer) = peer.and_then(|peer| self.peer_mut(peer)) {
                 peer.was_slow();
             }
-            self.fail(at, SyncError::Failed);
+            self.end(at, Ending::Failed);
         }
     }
 

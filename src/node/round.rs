@@ -2,40 +2,40 @@
 
 use super::evidence::Observed;
 use super::replica::Replica;
-use super::request::Asked;
+use super::request::{Blame, Ending};
 use super::view::{SyncProgress, View, ViewTable};
-use super::{Command, Fault, Node, SyncError};
+use super::{Ask, Command, Fault, Node, SyncError};
 use crate::LogId;
-use crate::peer::{Compared, Kind, Peer, PeerId, Sync, Walk};
+use crate::peer::{Compared, Peer, PeerId, Sync, Walk};
 use crate::store::{Store, StoreError};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody};
 
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
     pub(super) fn begin_round(&mut self) {
-        if self.clock.now < self.next_round || self.peers.as_slice().is_empty() {
+        if self.clock.now < self.next_round || self.peers.is_empty() {
             return;
         }
         self.next_round = self.clock.now + self.rng.jitter(self.config.interval);
         let now = self.clock.now;
         // A full quota is told once a round at most.
-        self.peers.as_mut_slice().iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.peers.iter_mut().for_each(|peer| peer.notes.quota_told = false);
         self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.retry_at <= now);
         if self.is_recovering() {
             // Each of them is waited for.
-            let peers = self.peers.as_mut_slice().iter_mut();
+            let peers = self.peers.iter_mut();
             peers.filter(|peer| !peer.has_answered && peer.retry_at <= now).for_each(Peer::try_again);
         }
     }
 
     /// Marks up to `fanout` of the peers that qualify, each set of them as likely as any other.
     fn mark(&mut self, qualifies: impl Fn(&Peer<T::Scheme>) -> bool) {
-        let mut left = self.peers.as_slice().iter().filter(|peer| qualifies(peer)).count();
+        let mut left = self.peers.iter().filter(|peer| qualifies(peer)).count();
         let mut wanted = self.config.fanout.min(left);
-        for peer in self.peers.as_mut_slice().iter_mut().filter(|peer| qualifies(peer)) {
+        for peer in self.peers.iter_mut().filter(|peer| qualifies(peer)) {
             // Selection sampling: take this one with probability wanted / left.
             if self.rng.below(left) < wanted {
                 peer.try_again();
@@ -47,54 +47,49 @@ impl<T: Tables> Node<T> {
 
     /// The next status to ask for.
     pub(super) fn next_status_request(&mut self) -> Option<Command> {
-        let at = self.peers.as_slice().iter().position(|peer| {
+        let at = self.peers.iter().position(|peer| {
             let is_due = peer.status_due || peer.sync == Some(Sync::Wanted);
-            let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.asked == Asked::Status;
-            is_due && !self.requests.as_slice().iter().any(is_asked)
+            let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.ask == Ask::Status;
+            is_due && !self.requests.iter().any(is_asked)
         })?;
-        let peer = self.peers.as_slice().get(at)?.id;
-        let request = self.ask(peer, Asked::Status)?;
+        let peer = self.peers.get(at)?.id;
+        let command = self.ask(peer, Ask::Status)?;
         let digest = self.digest();
-        let peer = self.peers.as_mut_slice().get_mut(at)?;
+        let peer = self.peers.get_mut(at)?;
         peer.status_due = false;
         if peer.sync == Some(Sync::Wanted) {
             peer.sync = Some(Sync::Comparing);
         }
         peer.walk.get_or_insert(Walk { ours: digest, theirs: None, after: None, entries: 0, is_partial: false });
-        Some(Command::RequestStatus { peer: peer.id, request })
+        Some(command)
     }
 
     /// A status came.
     #[inline(never)]
-    pub(super) fn on_status(
+    pub(super) fn hear_status(
         &mut self,
         store: &mut dyn Store,
         peer: PeerId,
         request: RequestId,
         status: &Signed<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Status)) = self.outstanding(peer, request) else { return Ok(()) };
-        let Some(known) = self.peer_ref(peer) else { return Ok(()) };
+    ) -> Result<Ending, StoreError> {
+        let Some(known) = self.peer_ref(peer) else { return Ok(Ending::None) };
         if !status.verify(SignedContext::Status, &known.vkey, &self.own, &self.nonce(request)) {
             // Somebody else may have made it: a failure, nobody's fault.
-            self.fail(at, SyncError::Failed);
-            return Ok(());
+            return Ok(Ending::Failed);
         }
         let Some(body) = StatusBody::decode(status.body).ok().filter(|body| is_next_page(known.walk.as_ref(), body))
         else {
-            self.fault(at, Fault::Malformed, true);
-            return Ok(());
+            return Ok(Ending::Fault(Fault::Malformed, Blame::Signed));
         };
         if !self.hear_of_own_log(store, peer, &body)? {
-            self.fault(at, Fault::HeadSignature, true);
-            return Ok(());
+            return Ok(Ending::Fault(Fault::HeadSignature, Blame::Signed));
         }
-        self.answered(at, Kind::Status);
         if let Some(peer) = self.peer_mut(peer) {
             peer.max_message = body.max_message.clamp(MIN_MESSAGE, MAX_MESSAGE);
         }
         self.compare_listing(store, peer, &body);
-        Ok(())
+        Ok(Ending::Answered)
     }
 
     /// What the peer knows of our own log; `false` where it shows a head that we cannot have signed.
@@ -163,14 +158,14 @@ impl<T: Tables> Node<T> {
         // A log in this range that the peer did not list is one that it does not follow.
         let end = if body.more { last } else { None };
         let is_in_range = |log: &LogId| after.is_none_or(|after| *log > after) && end.is_none_or(|end| *log <= end);
-        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.peer == peer && is_in_range(&view.log)) {
+        for view in self.views.iter_mut().filter(|view| view.peer == peer && is_in_range(&view.log)) {
             if !view.is_listed && view.log != own {
                 view.end_sync(Some(SyncError::Removed));
             }
         }
         let is_gone = |view: &View| view.peer == peer && is_in_range(&view.log) && !view.is_listed && view.log != own;
         self.views.retain(|view| !is_gone(view) || view.sync.is_some());
-        for view in self.views.as_mut_slice().iter_mut().filter(|view| view.peer == peer) {
+        for view in self.views.iter_mut().filter(|view| view.peer == peer) {
             view.is_listed = false;
         }
         // More logs than could ever be followed: the rest can wait for the next round.

@@ -10,7 +10,7 @@ use super::replica::Replica;
 use crate::error::Error;
 use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
-use crate::tables::{List, Tables};
+use crate::tables::Tables;
 use crate::wire::{
     Entries, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId,
     Response, Signed, SignedContext, StatusBody, StatusRequest, Writer, signed_text, write_value,
@@ -380,7 +380,7 @@ impl<T: Tables> Node<T> {
     /// it is worth asking now rather than in the next round. Nothing more is taken on a name that nobody
     /// signed for: what a stranger can cause by it is one question a new head.
     fn hint(&mut self, from: &LogId) {
-        let peer = self.peers.as_mut_slice().iter_mut().find(|peer| peer.node == *from && peer.is_healthy());
+        let peer = self.peers.iter_mut().find(|peer| peer.node == *from && peer.is_healthy());
         if let Some(peer) = peer {
             peer.status_due = true;
         }

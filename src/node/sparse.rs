@@ -47,11 +47,11 @@ impl<T: Tables> Inner<T> {
     }
 
     fn get(&self, rank: usize) -> Option<Hash> {
-        self.hashes.as_slice().get(rank).copied().flatten()
+        self.hashes.get(rank).copied().flatten()
     }
 
     fn set(&mut self, rank: usize, hash: Option<Hash>) {
-        if let Some(kept) = self.hashes.as_mut_slice().get_mut(rank) {
+        if let Some(kept) = self.hashes.get_mut(rank) {
             *kept = hash;
         }
     }
@@ -109,7 +109,7 @@ impl<T: Tables> Replicas<T> {
     pub(super) fn leaves(&mut self, rank: usize) {
         self.forget_touched();
         self.forget(rank);
-        if rank < self.inner.hashes.as_slice().len() {
+        if rank < self.inner.hashes.len() {
             self.inner.hashes.remove(rank);
         }
     }
@@ -126,7 +126,7 @@ impl<T: Tables> Replicas<T> {
 
     /// Forgets the hashes of all subtrees that the log at `rank` is in.
     fn forget(&mut self, rank: usize) {
-        let (mut start, mut end) = (0, self.inner.hashes.as_slice().len().min(self.len()));
+        let (mut start, mut end) = (0, self.inner.hashes.len().min(self.len()));
         while let Some(middle) = self.split(start, end) {
             self.inner.set(middle, None);
             if rank < middle {

@@ -1,18 +1,20 @@
 //! Catching up: what the differences with peers call for, whom to ask, and what their answers mean.
 
+use core::num::NonZeroU64;
+
 use super::batch::Accepted;
 use super::logs::root_of;
 use super::replica::{Note, Replica};
-use super::request::{Asked, Outstanding};
-use super::view::{Due, View, ViewTable};
-use super::{Command, Fault, Node, PushOutcome, SyncError};
+use super::request::{Blame, Ending, Outstanding};
+use super::view::{Due, Root, View, ViewTable};
+use super::{Ask, Command, Fault, Node, SyncError};
 use crate::LogId;
 use crate::error::Error;
 use crate::key::{Name, Vkey};
-use crate::peer::{Kind, PeerId};
+use crate::peer::PeerId;
 use crate::store::{Origin, Store, StoreError};
 use crate::tables::{List, Tables};
-use crate::wire::{BYTES_PER_RECORD, Batch, Refusal, RequestId};
+use crate::wire::{BYTES_PER_RECORD, Batch, Refusal};
 
 /// Requests outstanding to one peer at one time, a status aside.
 const PER_PEER: usize = 16;
@@ -30,9 +32,9 @@ impl<T: Tables> Node<T> {
     /// The next request that a difference with a peer calls for.
     pub(super) fn next_for_views(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
         // The search goes on where it last ended, so that no difference starves behind others.
-        let mut left = self.views.as_slice().len();
+        let mut left = self.views.len();
         while left > 0 {
-            let len = self.views.as_slice().len();
+            let len = self.views.len();
             if self.next_view >= len {
                 self.next_view = 0;
             }
@@ -47,7 +49,7 @@ impl<T: Tables> Node<T> {
                 }
             };
             if matches!(due, Due::Nothing | Due::Behind | Due::Push)
-                && let Some(view) = self.views.as_mut_slice().get_mut(self.next_view)
+                && let Some(view) = self.views.get_mut(self.next_view)
             {
                 // There is nothing (more) to take from this peer.
                 view.end_sync(None);
@@ -70,11 +72,11 @@ impl<T: Tables> Node<T> {
     /// What a difference calls for, with the root that the peer claims held against our own if it can be.
     fn due(&mut self, store: &mut dyn Store, at: usize) -> Result<Due, StoreError> {
         let due_of = |node: &Self| {
-            let view = node.views.as_slice().get(at);
+            let view = node.views.get(at);
             view.map_or(Due::Nothing, |view| view.due(node.replicas.find(&view.log)))
         };
         let due = due_of(self);
-        let view = self.views.as_slice().get(at).filter(|view| due == Due::Compare && view.retry_at <= self.clock.now);
+        let view = self.views.get(at).filter(|view| due == Due::Compare && view.retry_at <= self.clock.now);
         let Some(view) = view.cloned() else { return Ok(due) };
         self.compare(store, at, &view)?;
         Ok(due_of(self))
@@ -97,7 +99,7 @@ impl<T: Tables> Node<T> {
     /// The store failed at one log: that one waits, and the others go on.
     fn store_failed_for(&mut self, at: usize, error: StoreError) {
         let until = self.clock.now + self.config.interval;
-        let Some(view) = self.views.as_mut_slice().get_mut(at) else { return };
+        let Some(view) = self.views.get_mut(at) else { return };
         view.retry_at = until;
         view.end_sync(Some(SyncError::Store));
         let log = view.log;
@@ -107,7 +109,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, StoreError> {
-        let Some(view) = self.views.as_slice().get(at).cloned() else { return Ok(None) };
+        let Some(view) = self.views.get(at).cloned() else { return Ok(None) };
         if matches!(due, Due::Nothing | Due::Behind) || view.retry_at > self.clock.now {
             return Ok(None);
         }
@@ -115,7 +117,7 @@ impl<T: Tables> Node<T> {
             // An on-demand sync asks whatever the peer's health is.
             peer.is_healthy() || peer.sync.is_some()
         });
-        let to_peer = self.requests.as_slice().iter().filter(|request| request.peer == view.peer);
+        let to_peer = self.requests.iter().filter(|request| request.peer == view.peer);
         if !is_reachable || to_peer.count() >= PER_PEER {
             return Ok(None);
         }
@@ -124,30 +126,23 @@ impl<T: Tables> Node<T> {
         }
         let is_asked = |request: &Outstanding| {
             request.peer == view.peer
-                && request.asked.log() == Some(view.log)
-                && !matches!(request.asked, Asked::Records { .. })
+                && request.ask.log() == Some(view.log)
+                && !matches!(request.ask, Ask::Records { .. })
         };
         if self.is_outstanding(is_asked) {
             return Ok(None);
         }
         let View { peer, log, .. } = view;
         match due {
-            Due::Key if self.may_introduce(peer) => {
-                Ok(self.ask(peer, Asked::Key { log }).map(|request| Command::RequestKey { peer, request, log }))
-            }
+            Due::Key if self.may_introduce(peer) => Ok(self.ask(peer, Ask::Key { log })),
             Due::Key => {
-                if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+                if let Some(view) = self.views.get_mut(at) {
                     view.end_sync(Some(SyncError::Quota));
                 }
                 Ok(None)
             }
-            Due::Fork => {
-                Ok(self.ask(peer, Asked::Fork { log }).map(|request| Command::RequestFork { peer, request, log }))
-            }
-            Due::Proof(size) => {
-                let request = self.ask(peer, Asked::Proof { log, size });
-                Ok(request.map(|request| Command::RequestProof { peer, request, log, size }))
-            }
+            Due::Fork => Ok(self.ask(peer, Ask::Fork { log })),
+            Due::Proof(size) => Ok(self.ask(peer, Ask::Proof { log, size })),
             Due::PushFork => self.push_fork(store, peer, log),
             Due::Push => self.push_records(store, &view),
             Due::Compare | Due::Fetch | Due::Behind | Due::Nothing => Ok(None),
@@ -169,11 +164,9 @@ impl<T: Tables> Node<T> {
             }
             root => root? != view.complete.root,
         };
-        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
-            view.is_compared = true;
-            if is_disputed {
-                view.disputed = view.complete.size;
-            }
+        if let Some(view) = self.views.get_mut(at) {
+            let size = view.complete.size;
+            view.root = if is_disputed { Root::Disputed { size, by_batch: false } } else { Root::Compared };
         }
         Ok(())
     }
@@ -189,7 +182,7 @@ impl<T: Tables> Node<T> {
         } else {
             return true;
         };
-        if let Some(view) = self.views.as_mut_slice().get_mut(at) {
+        if let Some(view) = self.views.get_mut(at) {
             view.end_sync(Some(error));
         }
         false
@@ -199,14 +192,13 @@ impl<T: Tables> Node<T> {
     fn fetch(&mut self, view: &View) -> Option<Command> {
         let replica = self.replicas.find(&view.log)?;
         let (peer, log) = (view.peer, view.log);
-        let asked = |request: &Outstanding| match request.asked {
-            Asked::Records { log: asked, start, count } if asked == log => Some((start, start.saturating_add(count))),
+        let asked = |request: &Outstanding| match request.ask {
+            Ask::Records { log: asked, start, count } if asked == log => Some((start, start.saturating_add(count))),
             _ => None,
         };
-        let ranges = || self.requests.as_slice().iter().filter_map(asked);
+        let ranges = || self.requests.iter().filter_map(asked);
         // One source at a time: ranges from two arrive in no order, and only the next can be judged.
-        let is_elsewhere =
-            self.requests.as_slice().iter().any(|request| request.peer != peer && asked(request).is_some());
+        let is_elsewhere = self.requests.iter().any(|request| request.peer != peer && asked(request).is_some());
         let outstanding = ranges().count();
         let window = usize::from(view.window).clamp(1, self.config.window);
         if is_elsewhere || outstanding >= window || (outstanding == 0 && !self.is_best_source(view)) {
@@ -225,20 +217,19 @@ impl<T: Tables> Node<T> {
         // answer that ends at its head needs no other to complete it.
         let next = ranges().map(|(first, _)| first).filter(|first| *first > start).min();
         let count = self.range(replica, peer).min(next.map_or(u64::MAX, |next| next - start));
-        let request = self.ask(peer, Asked::Records { log, start, count })?;
-        Some(Command::FetchRecords { peer, request, log, start, count })
+        self.ask(peer, Ask::Records { log, start, count })
     }
 
     /// Whether no other peer that has the next record should be asked first: one that failed less, or
     /// that has less to do.
     fn is_best_source(&self, view: &View) -> bool {
         let have = self.replicas.find(&view.log).map_or(0, |replica| replica.have);
-        let load = |peer: PeerId| self.requests.as_slice().iter().filter(|request| request.peer == peer).count();
+        let load = |peer: PeerId| self.requests.iter().filter(|request| request.peer == peer).count();
         let rank = |view: &View| (view.failures, load(view.peer), view.peer);
         let mut others = self.views.of_log(&view.log).iter().filter(|other| {
             other.have > have
                 && other.retry_at <= self.clock.now
-                && other.disputed == 0
+                && !matches!(other.root, Root::Disputed { .. })
                 && self.peer_ref(other.peer).is_some_and(|peer| peer.is_healthy() || peer.sync.is_some())
         });
         !others.any(|other| rank(other) < rank(view))
@@ -265,23 +256,18 @@ impl<T: Tables> Node<T> {
 
     /// Records came that were asked for.
     #[inline(never)]
-    pub(super) fn on_records(
+    pub(super) fn hear_records(
         &mut self,
         store: &mut dyn Store,
         peer: PeerId,
-        request: RequestId,
+        asked: u64,
         batch: &Batch<'_>,
-    ) -> Result<(), StoreError> {
-        let Some((at, Asked::Records { log, start, count: asked })) = self.outstanding(peer, request) else {
-            return Ok(());
-        };
-        if (batch.log, batch.start) != (log, start) {
-            return Ok(());
-        }
-        let Some(slot) = self.replicas.slot(&log) else { return Ok(()) };
+    ) -> Result<Ending, StoreError> {
+        let (log, start) = (batch.log, batch.start);
+        let Some(slot) = self.replicas.slot(&log) else { return Ok(Ending::None) };
         let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
-        match self.accept(store, slot, batch, Some(peer)) {
-            Ok(Accepted::Appended(count)) => {
+        Ok(match self.accept(store, slot, batch, Some(peer))? {
+            Accepted::Appended(count) => {
                 let limit = self.peer_ref(peer).map_or(0, |peer| peer.answer_limit(&self.config));
                 let promised = self.views.of(&log, peer).map_or(0, |view| view.have.saturating_sub(start));
                 let is_short = count < asked.min(promised);
@@ -297,18 +283,18 @@ impl<T: Tables> Node<T> {
                         sync.received += count;
                     }
                 }
-                self.answered(at, Kind::Fetch);
+                Ending::Answered
             }
-            Ok(Accepted::Forked) => self.answered(at, Kind::Fetch),
+            Accepted::Forked => Ending::Answered,
             // Known by now from elsewhere, or behind a range that fell short.
-            Ok(Accepted::Nothing) if !batch.records.is_empty() && start != have => {
+            Accepted::Nothing if !batch.records.is_empty() && start != have => {
                 if let Some(view) = self.views.of_mut(&log, peer).filter(|_| start > have) {
                     view.window = 1;
                 }
-                self.answered(at, Kind::Fetch);
+                Ending::Answered
             }
-            Ok(Accepted::Nothing | Accepted::Known | Accepted::Excess) => self.fail(at, SyncError::Failed),
-            Ok(Accepted::OverQuota) => {
+            Accepted::Nothing | Accepted::Known | Accepted::Excess => Ending::Failed,
+            Accepted::OverQuota => {
                 // Asking again now would bring the same.
                 let until = self.clock.now + self.config.interval;
                 if let Some(replica) = self.replicas.get_mut(slot) {
@@ -317,30 +303,27 @@ impl<T: Tables> Node<T> {
                 if let Some(view) = self.views.of_mut(&log, peer) {
                     view.end_sync(Some(SyncError::Quota));
                 }
-                self.answered(at, Kind::Fetch);
+                Ending::Answered
             }
-            Ok(Accepted::Undecided) => self.dispute(at, &log, peer),
-            Ok(Accepted::Fault(fault)) => self.fault(at, fault, false),
-            Err(error) => return Err(error),
-        }
-        Ok(())
+            Accepted::Undecided => self.dispute(&log, peer),
+            Accepted::Fault(fault) => Ending::Fault(fault, Blame::Transport),
+        })
     }
 
     /// A batch that does not verify: its records may be of another branch of the log. What the peer's root
     /// is at what is held tells whether the log has forked or the peer answered falsely.
-    fn dispute(&mut self, at: usize, log: &LogId, peer: PeerId) {
+    fn dispute(&mut self, log: &LogId, peer: PeerId) -> Ending {
         let have = self.replicas.find(log).map_or(0, |replica| replica.have);
         // Not where the batch began: what of it was held already was not looked at, and what is held may have
         // come from somebody else while the batch was on its way.
         if have == 0 {
             // There is nothing before the first record that could differ.
-            return self.fault(at, Fault::FalseRecords, false);
+            return Ending::Fault(Fault::FalseRecords, Blame::Transport);
         }
-        self.requests.remove(at);
         if let Some(view) = self.views.of_mut(log, peer) {
-            view.disputed = have;
-            view.sent_batch = true;
+            view.root = Root::Disputed { size: have, by_batch: true };
         }
+        Ending::Disputed
     }
 
     /// The store has no room for a log, or failed: nothing is fetched for it for a while.
@@ -354,25 +337,20 @@ impl<T: Tables> Node<T> {
 
     /// The key of a log came that the peer introduced.
     #[inline(never)]
-    pub(super) fn on_key(
+    pub(super) fn hear_key(
         &mut self,
         store: &mut dyn Store,
         peer: PeerId,
-        request: RequestId,
         log: LogId,
         name: &str,
         key: [u8; 32],
-    ) -> Result<(), StoreError> {
-        let Some((at, _)) = self.outstanding(peer, request).filter(|(_, asked)| *asked == Asked::Key { log }) else {
-            return Ok(());
-        };
+    ) -> Result<Ending, StoreError> {
         // The id commits to name and key, so whoever sends them cannot lie about them.
         let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
         let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {
-            self.fault(at, Fault::FalseKey, false);
-            return Ok(());
+            return Ok(Ending::Fault(Fault::FalseKey, Blame::Transport));
         };
-        let Some(by) = self.peer_ref(peer).map(|peer| peer.node) else { return Ok(()) };
+        let Some(by) = self.peer_ref(peer).map(|peer| peer.node) else { return Ok(Ending::None) };
         let is_new = self.replicas.find(&log).is_none();
         if is_new && self.may_introduce(peer) {
             match self.follow_as(store, &vkey, Origin::Introduced(by)) {
@@ -388,28 +366,20 @@ impl<T: Tables> Node<T> {
                 }
             }
         }
-        self.answered(at, Kind::Fetch);
-        Ok(())
+        Ok(Ending::Answered)
     }
 
     /// A request was refused: a true answer, from which follows what not to ask again.
-    pub(super) fn on_refused(&mut self, peer: PeerId, request: RequestId, refusal: Refusal) {
-        let Some((at, asked)) = self.outstanding(peer, request) else { return };
+    pub(super) fn hear_refusal(&mut self, peer: PeerId, asked: Ask, refusal: Refusal) -> Ending {
         let is_largest =
             self.peer_ref(peer).is_some_and(|peer| peer.answer_limit(&self.config) == self.config.max_message);
-        // Whatever it says of the request, the peer is well: it answered.
-        self.answered(at, asked.kind());
-        let Some(log) = asked.log() else { return self.status_failed(peer, SyncError::Failed) };
-        if let (Refusal::TooLong { index }, Asked::Records { start, .. }) = (refusal, asked) {
+        if let (Refusal::TooLong { index }, Ask::Records { log, start, .. }) = (refusal, asked) {
             let is_next = index == start && self.replicas.find(&log).is_some_and(|replica| replica.have == start);
             if is_largest && is_next {
                 self.too_long(peer, &log);
             }
         }
-        match asked {
-            Asked::Push { .. } | Asked::PushFork { .. } => self.push_ended(peer, log, PushOutcome::Refused),
-            _ => self.fetch_failed(peer, &log, SyncError::Failed),
-        }
+        Ending::Refused
     }
 
     /// The next record does not fit the answer asked for, which was the largest this node takes: so says one
@@ -418,12 +388,13 @@ impl<T: Tables> Node<T> {
     fn too_long(&mut self, peer: PeerId, log: &LogId) {
         let Some(slot) = self.replicas.slot(log) else { return };
         let have = self.replicas.get(slot).map_or(0, |replica| replica.have);
+        let next = NonZeroU64::MIN.saturating_add(have);
         if let Some(view) = self.views.of_mut(log, peer) {
-            view.too_long = Some(have);
+            view.too_long = Some(next);
             view.end_sync(Some(SyncError::RecordTooLong));
         }
         let mut sources = self.views.of_log(log).iter().filter(|view| view.have > have);
-        if sources.all(|view| view.too_long == Some(have))
+        if sources.all(|view| view.too_long == Some(next))
             && let Some(replica) = self.replicas.get_mut(slot)
             && !core::mem::replace(&mut replica.is_too_long, true)
         {

@@ -1,6 +1,8 @@
 //! What a peer has of a log, by its own signed word, remembered only while it differs from what we have;
 //! and what follows from the difference.
 
+use core::num::NonZeroU64;
+
 use super::SyncError;
 use super::replica::Replica;
 use crate::peer::PeerId;
@@ -11,7 +13,7 @@ use crate::{Head, Instant, LogId};
 /// One peer's view of one log. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
-pub struct View {
+pub(crate) struct View {
     pub(crate) log: LogId,
     pub(crate) peer: PeerId,
     /// The peer's complete head, unsigned: a claim until a proof comes with the signature.
@@ -19,12 +21,7 @@ pub struct View {
     /// Records the peer holds.
     pub(crate) have: u64,
     pub(crate) is_forked: bool,
-    /// Its root at its size is ours.
-    pub(crate) is_compared: bool,
-    /// A proof at this size is due: it, or a batch from it, contradicts what we have. 0: none.
-    pub(crate) disputed: u64,
-    /// What is disputed is a batch it sent (not only its status).
-    pub(crate) sent_batch: bool,
+    pub(crate) root: Root,
     /// It is to be pushed to: its word moves with our pushes, or did not move by itself.
     pub(crate) is_owed: bool,
     /// Records it held when its status last showed it behind.
@@ -32,8 +29,8 @@ pub struct View {
     /// Ranges of records outstanding at one time, at most: one after a range that fell short or did not come,
     /// more as they line up.
     pub(crate) window: u8,
-    /// Records held when it said that the next is too long to be sent here.
-    pub(crate) too_long: Option<u64>,
+    /// The record, counted from one, that it said is too long to be sent here.
+    pub(crate) too_long: Option<NonZeroU64>,
     /// It has brought records since its last status.
     pub(crate) has_brought: bool,
     /// It was in the listing that is being compared.
@@ -43,6 +40,17 @@ pub struct View {
     pub(crate) retry_at: Instant,
     /// Part of an on-demand sync.
     pub(crate) sync: Option<SyncProgress>,
+}
+
+/// What is known of the root that a peer claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Root {
+    /// Nothing yet.
+    Unknown,
+    /// It was held against ours, or its proof was heard.
+    Compared,
+    /// A proof at this size is due: its status, or a batch from it, contradicts what we have.
+    Disputed { size: u64, by_batch: bool },
 }
 
 /// What an on-demand sync has done for one log.
@@ -87,9 +95,7 @@ impl View {
             complete: entry.complete,
             have: entry.have,
             is_forked: entry.forked,
-            is_compared: false,
-            disputed: 0,
-            sent_batch: false,
+            root: Root::Unknown,
             is_owed: false,
             was_behind: None,
             window: u8::MAX,
@@ -106,10 +112,8 @@ impl View {
     pub(crate) fn update(&mut self, entry: &Entry) {
         if self.complete != entry.complete {
             self.complete = entry.complete;
-            self.is_compared = false;
             // What was disputed was said of another head.
-            self.disputed = 0;
-            self.sent_batch = false;
+            self.root = Root::Unknown;
         }
         self.have = entry.have;
         self.is_forked |= entry.forked;
@@ -128,15 +132,15 @@ impl View {
             (false, true) => return Due::Fork,
             (false, false) => {}
         }
-        if self.disputed > 0 {
-            return Due::Proof(self.disputed);
+        if let Root::Disputed { size, .. } = self.root {
+            return Due::Proof(size);
         }
         let is_equal = self.complete == replica.complete
             || (cfg!(verisoo_bug = "equal-sizes-taken-for-equal") && self.complete.size == replica.complete.size);
         if is_equal && self.have == replica.have {
             return Due::Nothing;
         }
-        if !self.is_compared && self.complete.size > 0 && self.complete.size <= replica.have {
+        if self.root == Root::Unknown && self.complete.size > 0 && self.complete.size <= replica.have {
             return Due::Compare;
         }
         if self.have > replica.have {
@@ -172,21 +176,21 @@ impl View {
 /// Access to the table of views, which is kept in order of log and peer.
 pub(crate) trait ViewTable: List<View> {
     fn find(&self, log: &LogId, peer: PeerId) -> Result<usize, usize> {
-        self.as_slice().binary_search_by(|view| view.log.cmp(log).then(view.peer.cmp(&peer)))
+        self.binary_search_by(|view| view.log.cmp(log).then(view.peer.cmp(&peer)))
     }
 
     fn of(&self, log: &LogId, peer: PeerId) -> Option<&View> {
-        self.as_slice().get(self.find(log, peer).ok()?)
+        self.get(self.find(log, peer).ok()?)
     }
 
     fn of_mut(&mut self, log: &LogId, peer: PeerId) -> Option<&mut View> {
         let at = self.find(log, peer).ok()?;
-        self.as_mut_slice().get_mut(at)
+        self.get_mut(at)
     }
 
     /// All views of one log.
     fn of_log(&self, log: &LogId) -> &[View] {
-        let views = self.as_slice();
+        let views = &**self;
         let start = views.partition_point(|view| view.log < *log);
         let end = views.partition_point(|view| view.log <= *log);
         views.get(start..end).unwrap_or_default()
@@ -194,7 +198,7 @@ pub(crate) trait ViewTable: List<View> {
 
     fn retain(&mut self, keep: impl Fn(&View) -> bool) {
         let mut at = 0;
-        while let Some(view) = self.as_slice().get(at) {
+        while let Some(view) = self.get(at) {
             if keep(view) {
                 at += 1;
             } else {

@@ -13,7 +13,7 @@ use super::member::{Member, Polled, expand};
 use super::outcome::Outcome;
 use super::plan::{Habit, Misdeed, NodePlan};
 use super::tamper::{Liar, Tampered, flip};
-use crate::log::ForkProof;
+use crate::head::ForkProof;
 use crate::store::MemoryStore;
 use crate::wire::{
     Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response, StatusBody, StatusRequest,
@@ -150,7 +150,11 @@ impl<S: Scheme> Adversary<S> {
                 let peer = face.handle_of(from)?;
                 let local = face.now(now);
                 // A store in memory is always ready.
-                let _ = face.node.handle(local, &mut face.disk, Event::answer(peer, frame.id, *response));
+                let _ = face.node.handle(
+                    local,
+                    &mut face.disk,
+                    Event::Answer { peer, request: frame.id, response: *response },
+                );
                 None
             }
         }

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use super::disk::Disk;
 use super::member::Member;
-use crate::log::{ForkProof, Frontier, leaf_hash, root_at};
+use crate::head::ForkProof;
+use crate::log::{Frontier, leaf_hash, root_at};
 use crate::node::{Introductions, LogInfo};
 use crate::store::{Origin, Store, StoredLog};
 use crate::wire::{Batch, Frame, Message, Nonce, PushWord, Request, Response, StatusBody};

@@ -123,7 +123,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             .filter(|_| is_awaited && !self.disks[at].is_failing)
             .map(|outcome| outcome.awaited(&member.node, peer, member.is_authenticated(), &response));
         // A store that is not ready: the answer is lost, and its deadline passes.
-        let result = member.node.handle(local, &mut member.disk, Event::answer(peer, id, response));
+        let result = member.node.handle(local, &mut member.disk, Event::Answer { peer, request: id, response });
         let judged = awaited.map_or(Ok(()), |awaited| awaited.judge(&member.node, peer, &response));
         if let Err(what) = judged
             && result.is_ok()

@@ -19,7 +19,8 @@ pub use fixed::FixedStore;
 #[cfg(feature = "alloc")]
 pub use memory::MemoryStore;
 
-use crate::log::{ForkProof, MAX_PROOF, MAX_SIZE, Position, stored_count};
+use crate::head::ForkProof;
+use crate::log::{MAX_PROOF, MAX_SIZE, Position, stored_count};
 use crate::{Hash, LogId, Name, Records, SignedHead};
 
 /// How a followed log came to be followed; decides which quota it counts against.

@@ -136,7 +136,7 @@ pub enum Request<'a> {
     PushFork {
         /// The log.
         log: LogId,
-        /// The proof, as [`ForkProof::encode`](crate::log::ForkProof::encode) writes it.
+        /// The proof, as [`ForkProof::encode`](crate::head::ForkProof::encode) writes it.
         proof: &'a [u8],
     },
 }
@@ -260,7 +260,7 @@ pub enum Response<'a> {
     Fork {
         /// The log.
         log: LogId,
-        /// The proof, as [`ForkProof::encode`](crate::log::ForkProof::encode) writes it.
+        /// The proof, as [`ForkProof::encode`](crate::head::ForkProof::encode) writes it.
         proof: &'a [u8],
     },
     /// A signed [`PushWord`]: what the answerer has of the log after a push.

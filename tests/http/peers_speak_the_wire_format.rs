@@ -2,7 +2,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use verisoo::log::{ForkProof, Frontier, leaf_hash};
+use verisoo::head::ForkProof;
+use verisoo::log::{Frontier, leaf_hash};
 use verisoo::wire::{
     Batch, Frame, Message, Nonce, Proof, Push, PushWord, Refusal, Request, RequestId, Response, StatusBody,
     StatusRequest,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stateright::{Model, Property};
-use verisoo::log::ForkProof;
+use verisoo::head::ForkProof;
 use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{Frame, Message, Nonce, Push, Request, RequestId, Response};
 use verisoo::{Command, Config, Event, Heap, Identity, Instant, LogId, Node, Start};
@@ -221,7 +221,7 @@ impl Federation {
                 let peer = self.peers_of(at).iter().position(|peer| *peer == packet.from);
                 let Member { node, disk, .. } = Arc::make_mut(&mut state.members[at]);
                 let peer = peer.and_then(|at| node.peers().nth(at)).expect("peers answer").id;
-                if node.handle(now, disk, Event::answer(peer, frame.id, response)).is_err() {
+                if node.handle(now, disk, Event::Answer { peer, request: frame.id, response }).is_err() {
                     state.broken = Some("a message made a call fail");
                 }
             }

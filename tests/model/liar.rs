@@ -1,6 +1,7 @@
 //! What a relay can make of a true answer.
 
-use verisoo::log::{ForkProof, leaf_hash};
+use verisoo::head::ForkProof;
+use verisoo::log::leaf_hash;
 use verisoo::wire::{
     Batch, Entries, Entry, Frame, Message, Proof, ProofAnswer, Refusal, Request, Response, Signed, StatusBody,
 };

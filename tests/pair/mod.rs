@@ -253,7 +253,7 @@ impl<S: TestStore> Net<S> {
         let Some(&(_, to)) = self.members[at].peers.iter().find(|(id, _)| *id == peer) else { return };
         let answer = self.deliver(to, &buf[..len]);
         let response = decode_response(&answer, request);
-        self.hand_over(at, Event::answer(peer, request, response));
+        self.hand_over(at, Event::Answer { peer, request, response });
     }
 
     /// A frame arrives at a member; the frame it answers with.
@@ -327,12 +327,12 @@ impl<S: TestStore> Net<S> {
 
 fn name_of(event: &Event<'_>) -> &'static str {
     match event {
-        Event::PeerStatus { .. } => "handle(PeerStatus)",
-        Event::ProofReceived { .. } => "handle(ProofReceived)",
-        Event::RecordsReceived { .. } => "handle(RecordsReceived)",
-        Event::KeyReceived { .. } => "handle(KeyReceived)",
-        Event::ForkReceived { .. } => "handle(ForkReceived)",
-        Event::PushAccepted { .. } => "handle(PushAccepted)",
+        Event::Answer { response: Response::Status(_), .. } => "handle(Status)",
+        Event::Answer { response: Response::Proof(_), .. } => "handle(Proof)",
+        Event::Answer { response: Response::Records(_), .. } => "handle(Records)",
+        Event::Answer { response: Response::Key { .. }, .. } => "handle(Key)",
+        Event::Answer { response: Response::Fork { .. }, .. } => "handle(Fork)",
+        Event::Answer { response: Response::Pushed(_), .. } => "handle(Pushed)",
         _ => "handle",
     }
 }

@@ -2,7 +2,7 @@
 
 use verisoo::store::MemoryStore;
 use verisoo::wire::{Frame, Message, RequestId, Response};
-use verisoo::{Command, Event, Node, PeerId};
+use verisoo::{Ask, Command, Event, Node, PeerId};
 
 use crate::byzantine::refusal;
 use crate::federation::{config, identity};
@@ -45,7 +45,7 @@ impl Talk {
     fn take_as(&mut self, peer: PeerId, id: RequestId, bytes: &[u8]) {
         if let Ok(Frame { message: Message::Response(response), .. }) = Frame::decode(bytes) {
             let (node, store) = &mut self.asker;
-            node.handle(self.now, store, Event::answer(peer, id, response)).unwrap();
+            node.handle(self.now, store, Event::Answer { peer, request: id, response }).unwrap();
         }
     }
 
@@ -213,7 +213,7 @@ fn commands_of_a_forgotten_question_send_nothing() {
     let (mut talk, _) = talk();
     let (node, store) = &mut talk.asker;
     let command = node.poll(talk.now, store).unwrap();
-    assert!(matches!(command, Command::RequestStatus { .. }));
+    assert!(matches!(command, Command::Ask { ask: Ask::Status, .. }));
     node.remove_peer(talk.peer).unwrap();
     assert_eq!(node.encode(store, &command, &mut vec![0; 1 << 16]), Ok(None));
 }

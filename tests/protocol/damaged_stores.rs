@@ -230,7 +230,7 @@ impl Nodes {
             let answer = self.ask(self.routes[&(a, peer)], &bytes);
             let Message::Response(response) = Frame::decode(&answer).unwrap().message else { panic!() };
             let (node, store) = &mut self.members[a];
-            node.handle(self.now, store, Event::answer(peer, id, response)).unwrap();
+            node.handle(self.now, store, Event::Answer { peer, request: id, response }).unwrap();
         }
     }
 

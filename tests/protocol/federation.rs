@@ -293,7 +293,7 @@ impl Federation {
     fn answer(&mut self, packet: &Packet, id: RequestId, response: Response<'_>) {
         let member = &mut self.members[packet.to];
         let Some(peer) = packet.peer.filter(|peer| member.routes.get(peer) == Some(&packet.from)) else { return };
-        member.node.handle(self.now, &mut member.store, Event::answer(peer, id, response)).unwrap();
+        member.node.handle(self.now, &mut member.store, Event::Answer { peer, request: id, response }).unwrap();
     }
 
     /// Whether these members have the same complete heads of all logs.
@@ -332,9 +332,9 @@ impl Federation {
 
     /// A member's fork proof of a log, checked on its own.
     pub fn assert_fork_proof(&mut self, a: usize, log: &LogId, vkey: &Vkey) {
-        let mut buf = vec![0; verisoo::log::ForkProof::MAX_LEN];
+        let mut buf = vec![0; verisoo::head::ForkProof::MAX_LEN];
         let len = self.members[a].store.fork(log, &mut buf).unwrap().expect("a fork proof is kept");
-        let proof = verisoo::log::ForkProof::decode(&buf[..len]).unwrap();
+        let proof = verisoo::head::ForkProof::decode(&buf[..len]).unwrap();
         assert_eq!(proof.verify(vkey), Ok(()));
     }
 }

@@ -90,7 +90,7 @@ fn signed_heads_pushed_over_and_over_cost_one_question_each() {
 /// A proof that a log has forked: another first record.
 fn fork_proof(history: &History) -> Vec<u8> {
     let other = other_of(history);
-    let proof = verisoo::log::ForkProof {
+    let proof = verisoo::head::ForkProof {
         heads: [history.head(1), other.head(1)],
         size: 1,
         roots: [history.root(1), other.root(1)],
@@ -106,8 +106,8 @@ fn other_of(history: &History) -> History {
     other
 }
 
-fn encode_fork(proof: &verisoo::log::ForkProof<'_>) -> Vec<u8> {
-    let mut buf = vec![0; verisoo::log::ForkProof::MAX_LEN];
+fn encode_fork(proof: &verisoo::head::ForkProof<'_>) -> Vec<u8> {
+    let mut buf = vec![0; verisoo::head::ForkProof::MAX_LEN];
     let len = proof.encode(&mut buf).unwrap();
     buf.truncate(len);
     buf
@@ -120,7 +120,7 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let writer = History::written_by("writer", 5);
     let (log, other, forger) = (writer.id(), other_of(&writer), History::new("forger", &["forged", "records"]));
     let (ours, theirs) = (writer.proof(2, 5), other.proof(2, 4));
-    let true_proof = verisoo::log::ForkProof {
+    let true_proof = verisoo::head::ForkProof {
         heads: [writer.head(5), other.head(4)],
         size: 2,
         roots: [writer.root(2), other.root(2)],
@@ -131,34 +131,34 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let too_long = [&theirs[..], &[[7; 32]]].concat();
     let fabricated = [
         // One history, twice, and one size, twice.
-        verisoo::log::ForkProof {
+        verisoo::head::ForkProof {
             heads: [writer.head(5); 2],
             roots: [writer.root(2); 2],
             proofs: [&ours; 2],
             ..true_proof
         },
-        verisoo::log::ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
-        verisoo::log::ForkProof {
+        verisoo::head::ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
+        verisoo::head::ForkProof {
             heads: [writer.head(4), writer.head(5)],
             size: 4,
             roots: [writer.root(4), writer.root(5)],
             proofs: [&[], &[]],
         },
         // Signed by another key.
-        verisoo::log::ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
-        verisoo::log::ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
+        verisoo::head::ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
+        verisoo::head::ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
         // Another size, other roots, other proofs.
-        verisoo::log::ForkProof { size: 0, ..true_proof },
-        verisoo::log::ForkProof { size: 1, ..true_proof },
-        verisoo::log::ForkProof { size: 3, ..true_proof },
-        verisoo::log::ForkProof { size: 5, ..true_proof },
-        verisoo::log::ForkProof { size: MAX_SIZE, ..true_proof },
-        verisoo::log::ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
-        verisoo::log::ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
-        verisoo::log::ForkProof { proofs: [&theirs, &ours], ..true_proof },
-        verisoo::log::ForkProof { proofs: [&ours, &[]], ..true_proof },
-        verisoo::log::ForkProof { proofs: [&[], &theirs], ..true_proof },
-        verisoo::log::ForkProof { proofs: [&ours, &too_long], ..true_proof },
+        verisoo::head::ForkProof { size: 0, ..true_proof },
+        verisoo::head::ForkProof { size: 1, ..true_proof },
+        verisoo::head::ForkProof { size: 3, ..true_proof },
+        verisoo::head::ForkProof { size: 5, ..true_proof },
+        verisoo::head::ForkProof { size: MAX_SIZE, ..true_proof },
+        verisoo::head::ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
+        verisoo::head::ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
+        verisoo::head::ForkProof { proofs: [&theirs, &ours], ..true_proof },
+        verisoo::head::ForkProof { proofs: [&ours, &[]], ..true_proof },
+        verisoo::head::ForkProof { proofs: [&[], &theirs], ..true_proof },
+        verisoo::head::ForkProof { proofs: [&ours, &too_long], ..true_proof },
     ];
     let before = snapshot(&mut federation);
     let mut encoded: Vec<Vec<u8>> = fabricated.iter().map(encode_fork).collect();

@@ -11,7 +11,8 @@ use std::fmt::Debug;
 use model::{Batch, Model, Wrong, check_log, check_proofs, create, framed, head, id, name};
 use proptest::prelude::*;
 use sequence::{any_sequence_of_calls_agrees_with_a_list_of_records, step};
-use verisoo::log::{ForkProof, Position};
+use verisoo::head::ForkProof;
+use verisoo::log::Position;
 #[cfg(feature = "alloc")]
 use verisoo::store::MemoryStore;
 use verisoo::store::{FixedStore, LogState, Origin, RecordsRead, Store, StoreError, StoredLog};

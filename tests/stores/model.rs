@@ -1,8 +1,7 @@
 //! What a store should hold, in the plainest form, and commits made from it.
 
-use verisoo::log::{
-    ForkProof, MAX_PROOF, Position, leaf_hash, node_hash, prove_consistency, root_at, verify_consistency,
-};
+use verisoo::head::ForkProof;
+use verisoo::log::{MAX_PROOF, Position, leaf_hash, node_hash, prove_consistency, root_at, verify_consistency};
 use verisoo::store::{Commit, LogState, Origin, RecordsRead, Store, StoreError};
 use verisoo::{Hash, Head, LogId, Name, Records, Signature, SignedHead};
 

@@ -7,7 +7,8 @@ use parts::Parts;
 use plain::{Plain, padded, varint};
 use proptest::prelude::*;
 use quickcheck::quickcheck;
-use verisoo::log::{ForkProof, MAX_PROOF, MAX_SIZE};
+use verisoo::head::ForkProof;
+use verisoo::log::{MAX_PROOF, MAX_SIZE};
 use verisoo::wire::{
     Batch, DecodeError, Entries, Entry, Frame, MIN_MESSAGE, Message, Proof, PushWord, Request, RequestId, Response,
     Signed, StatusBody,

@@ -168,7 +168,7 @@ impl Device<'_> {
             }
             Message::Response(response) => {
                 // The store is never busy and has no errors to report; what it has no room for is a notice.
-                let _ = self.node.handle(now, self.logs, Event::answer(self.peer, id, response));
+                let _ = self.node.handle(now, self.logs, Event::Answer { peer: self.peer, request: id, response });
             }
         }
     }

@@ -80,7 +80,7 @@ impl Engine {
         let error = frame.as_ref().err().cloned();
         let event = match frame {
             Ok(Frame { id, message: Message::Response(response) }) if id == *request => {
-                Event::answer(*peer, *request, response)
+                Event::Answer { peer: *peer, request: *request, response }
             }
             _ => Event::RequestFailed { peer: *peer, request: *request },
         };

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use verisoo::log::ForkProof;
+use verisoo::head::ForkProof;
 use verisoo::wire::{Batch, Nonce, Proof, Push, PushWord, Request, Response};
 use verisoo::{Error, Hash, Head, Health, LogId, Records, SignedHead, Vkey};
 

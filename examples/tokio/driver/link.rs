@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use verisoo::wire::RequestId;
-use verisoo::{Command, LogId, PeerId};
+use verisoo::{Ask, LogId, PeerId};
 
 use super::BINARY;
 
@@ -68,23 +68,15 @@ impl Links {
     ///
     /// Several fetches of one log are under way at one time, and only the next range can be appended: their
     /// answers are handed over in the order in which they were asked for. Nothing else waits for anything.
-    pub fn send(
-        &mut self,
-        base: &Url,
-        peer: PeerId,
-        request: RequestId,
-        command: &Command,
-        frame: &[u8],
-        deadline: Duration,
-    ) {
+    pub fn send(&mut self, base: &Url, peer: PeerId, request: RequestId, ask: Ask, frame: &[u8], deadline: Duration) {
         while self.tasks.try_join_next().is_some() {}
         if self.last_fetch.len() > 2 * MAX_REQUESTS {
             // What has been handed over holds nobody up.
             self.last_fetch.retain(|_, done| matches!(done.try_recv(), Err(TryRecvError::Empty)));
         }
-        let http = http_request(&self.client, base, command, frame);
-        let (before, done) = match *command {
-            Command::FetchRecords { log, .. } => {
+        let http = http_request(&self.client, base, ask, frame);
+        let (before, done) = match ask {
+            Ask::Records { log, .. } => {
                 let (done, receiver) = oneshot::channel();
                 (self.last_fetch.insert((peer, log), receiver), Some(done))
             }
@@ -126,15 +118,15 @@ pub fn client(with_tls: bool) -> anyhow::Result<Client> {
     Ok(builder.connect_timeout(Duration::from_secs(5)).pool_max_idle_per_host(16).build()?)
 }
 
-fn http_request(client: &Client, base: &Url, command: &Command, frame: &[u8]) -> RequestBuilder {
-    let (path, is_post) = match command {
-        Command::RequestStatus { .. } => ("status", false),
-        Command::FetchRecords { .. } => ("records", false),
-        Command::RequestProof { .. } => ("consistency-proof", false),
-        Command::RequestKey { .. } => ("key", false),
-        Command::RequestFork { .. } => ("fork-proof", false),
-        Command::PushFork { .. } => ("fork-proof", true),
-        // A push; and a notice is no request.
+fn http_request(client: &Client, base: &Url, ask: Ask, frame: &[u8]) -> RequestBuilder {
+    let (path, is_post) = match ask {
+        Ask::Status => ("status", false),
+        Ask::Records { .. } => ("records", false),
+        Ask::Proof { .. } => ("consistency-proof", false),
+        Ask::Key { .. } => ("key", false),
+        Ask::Fork { .. } => ("fork-proof", false),
+        Ask::PushFork { .. } => ("fork-proof", true),
+        // A push of records.
         _ => ("records", true),
     };
     let url = endpoint(base, path);

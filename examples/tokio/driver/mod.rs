@@ -199,11 +199,11 @@ impl Driver {
     }
 
     fn send(&mut self, command: &Command) {
-        let Some((peer, request)) = command.request() else { return };
+        let Command::Ask { peer, request, ask } = *command else { return };
         let Some(deadline) = self.engine.node.peer(peer).map(|info| info.timeout) else { return };
         let Some(url) = self.engine.peers.get(&peer).map(|to| to.url.clone()) else { return };
         // Overtaken, or not to be encoded now: then its deadline passes, and the node sees what is missing.
         let Some(frame) = self.engine.encode(command) else { return };
-        self.links.send(&url, peer, request, command, frame, deadline);
+        self.links.send(&url, peer, request, ask, frame, deadline);
     }
 }

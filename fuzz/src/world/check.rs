@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use verisoo::log::{ForkProof, MAX_PROOF, leaf_hash, node_hash, root_at};
+use verisoo::head::ForkProof;
+use verisoo::log::{MAX_PROOF, leaf_hash, node_hash, root_at};
 use verisoo::store::{LogState, Origin, Store, StoredLog};
 use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
 use verisoo::{Config, Hash, Head, Introductions, LogId, LogInfo, Notice, SignedHead};

@@ -199,7 +199,7 @@ impl World {
     /// Gives the node an answer's bytes, as a driver would.
     pub fn answer(&mut self, peer: PeerId, bytes: &[u8]) {
         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { return };
-        self.handle(Event::answer(peer, id, response));
+        self.handle(Event::Answer { peer, request: id, response });
     }
 
     pub fn handle(&mut self, event: Event<'_>) {

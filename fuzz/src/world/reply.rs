@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use verisoo::log::{ForkProof, leaf_hash};
+use verisoo::head::ForkProof;
+use verisoo::log::leaf_hash;
 use verisoo::wire::{
     Batch, Entries, Entry, Frame, Message, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId,
     Response, Signed, StatusBody, StatusRequest,

@@ -10,8 +10,8 @@ use core::fmt;
 
 use serde::Serialize;
 
-use super::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
-use crate::head::HeadError;
+use super::HeadError;
+use crate::log::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
 use crate::wire::{Reader, write_value};
 use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
@@ -20,7 +20,8 @@ use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 /// Plain data: nothing is checked until [`verify`](Self::verify) is asked.
 ///
 /// ```
-/// use verisoo::log::{ForkError, ForkProof, leaf_hash, node_hash};
+/// use verisoo::head::{ForkError, ForkProof};
+/// use verisoo::log::{leaf_hash, node_hash};
 /// use verisoo::{Ed25519, Head, Identity, SignedHead};
 ///
 /// // One writer signs two histories of two records that part at the second.

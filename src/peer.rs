@@ -55,9 +55,17 @@ const FAULT_PAUSE: u32 = 30;
 /// How often a deadline may double.
 const SLOWEST: u8 = 3;
 
-/// What an on-demand sync with a peer is doing.
+/// An on-demand sync with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Sync {
+pub(crate) struct Sync {
+    pub(crate) stage: Stage,
+    /// Logs found behind.
+    pub(crate) logs: u32,
+}
+
+/// What an on-demand sync is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
     /// To be asked for its status, whatever the schedule says.
     Wanted,
     /// Its status is being compared.
@@ -73,6 +81,80 @@ pub(crate) enum Sync {
 pub(crate) struct Compared {
     pub(crate) ours: Hash,
     pub(crate) theirs: Hash,
+}
+
+/// Where the comparison with what a peer lists stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Listing {
+    /// There is nothing to ask.
+    Idle,
+    /// Its status is to be asked for, from the first log on. (An answer that is still under way is not the one.)
+    Due,
+    /// A page was asked for.
+    Asked(Walk),
+    /// The same, and everything is to be asked for again after it.
+    AskedAndDue(Walk),
+    /// The next page is to be asked for.
+    Page(Walk),
+}
+
+impl Listing {
+    /// Whether a status is to be asked for, once none is under way.
+    pub(crate) fn is_due(&self) -> bool {
+        matches!(self, Self::Due | Self::Page(_) | Self::AskedAndDue(_))
+    }
+
+    /// The peer's status is wanted.
+    pub(crate) fn ask(&mut self) {
+        match *self {
+            Self::Idle => *self = Self::Due,
+            Self::Asked(walk) => *self = Self::AskedAndDue(walk),
+            Self::Due | Self::AskedAndDue(_) | Self::Page(_) => {}
+        }
+    }
+
+    /// It has been asked for; `ours` is our digest where that begins a comparison.
+    pub(crate) fn asked(&mut self, ours: Hash) {
+        let walk = match *self {
+            Self::Page(walk) | Self::Asked(walk) | Self::AskedAndDue(walk) => walk,
+            Self::Idle | Self::Due => Walk { ours, theirs: None, after: None, entries: 0, is_partial: false },
+        };
+        *self = Self::Asked(walk);
+    }
+
+    /// An answer came: what it is to be compared with. `None` where it is not the one that is wanted.
+    pub(crate) fn answered(&mut self) -> Option<Walk> {
+        let (walk, then) = match *self {
+            Self::Asked(walk) => (walk, Self::Idle),
+            Self::AskedAndDue(walk) => (walk, Self::Due),
+            Self::Idle | Self::Due | Self::Page(_) => return None,
+        };
+        *self = then;
+        Some(walk)
+    }
+
+    /// No answer will come.
+    pub(crate) fn failed(&mut self) {
+        match *self {
+            Self::Asked(_) => *self = Self::Idle,
+            Self::AskedAndDue(_) | Self::Page(_) => *self = Self::Due,
+            Self::Idle | Self::Due => {}
+        }
+    }
+
+    pub(crate) fn walk(&self) -> Option<&Walk> {
+        match self {
+            Self::Asked(walk) | Self::AskedAndDue(walk) | Self::Page(walk) => Some(walk),
+            Self::Idle | Self::Due => None,
+        }
+    }
+
+    pub(crate) fn walk_mut(&mut self) -> Option<&mut Walk> {
+        match self {
+            Self::Asked(walk) | Self::AskedAndDue(walk) | Self::Page(walk) => Some(walk),
+            Self::Idle | Self::Due => None,
+        }
+    }
 }
 
 /// A comparison under way, page by page.
@@ -111,8 +193,7 @@ pub(crate) struct Peer<S: Scheme> {
     slowness: u8,
     /// The largest frame it takes, by its own word.
     pub(crate) max_message: u32,
-    pub(crate) status_due: bool,
-    pub(crate) walk: Option<Walk>,
+    pub(crate) listing: Listing,
     pub(crate) compared: Option<Compared>,
     /// Records of our own log it holds, by its own signed word.
     pub(crate) acknowledged: Option<u64>,
@@ -123,8 +204,6 @@ pub(crate) struct Peer<S: Scheme> {
     /// When this peer is offered what has changed; `None` while there is nothing to offer.
     pub(crate) offer_at: Option<Instant>,
     pub(crate) sync: Option<Sync>,
-    /// Logs found behind in the sync under way.
-    pub(crate) sync_logs: u32,
     /// Logs and bytes it introduced.
     pub(crate) introduced_logs: usize,
     pub(crate) introduced_bytes: u64,
@@ -176,15 +255,13 @@ impl<S: Scheme> Peer<S> {
             pauses: 0,
             slowness: 0,
             max_message: MIN_MESSAGE,
-            status_due: true,
-            walk: None,
+            listing: Listing::Due,
             compared: None,
             acknowledged: None,
             has_answered: false,
             offered: newest,
             offer_at: None,
             sync: None,
-            sync_logs: 0,
             introduced_logs: 0,
             introduced_bytes: 0,
             notes: Notes::default(),
@@ -200,6 +277,17 @@ impl<S: Scheme> Peer<S> {
             timeout: self.timeout(config),
             acknowledged: self.acknowledged,
             has_answered: self.has_answered,
+        }
+    }
+
+    pub(crate) fn is_syncing(&self, stage: Stage) -> bool {
+        self.sync.is_some_and(|sync| sync.stage == stage)
+    }
+
+    /// An on-demand sync that is at one stage goes on to the next.
+    pub(crate) fn sync_goes_on(&mut self, from: Stage, to: Stage) {
+        if let Some(sync) = self.sync.as_mut().filter(|sync| sync.stage == from) {
+            sync.stage = to;
         }
     }
 
@@ -267,7 +355,7 @@ impl<S: Scheme> Peer<S> {
         if let Health::AtFault(_) = self.health {
             self.health = Health::Unhealthy;
         }
-        self.status_due = true;
+        self.listing.ask();
     }
 
     fn count(&mut self, kind: Kind, update: impl FnOnce(u8) -> u8) -> u8 {

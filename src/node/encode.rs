@@ -98,7 +98,7 @@ impl<T: Tables> Node<T> {
         // What was found then is dealt with, and nothing changed here since: if nothing did there either,
         // there is nothing to compare.
         let compared = known.and_then(|known| known.compared).filter(|compared| compared.ours == digest && !is_pending);
-        let after = known.and_then(|known| known.walk).and_then(|walk| walk.after);
+        let after = known.and_then(|known| known.listing.walk()).and_then(|walk| walk.after);
         Request::Status(StatusRequest {
             asker: self.own,
             nonce: self.nonce(id),

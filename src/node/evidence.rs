@@ -190,29 +190,27 @@ impl<T: Tables> Node<T> {
         match &mut self.mode {
             Mode::Recovering(recovery) => recovery.target = recovery.target.max(head.size),
             Mode::Writing if !is_ours => self.stop_writing(),
-            Mode::Writing | Mode::Stopped => {}
+            Mode::Writing | Mode::Stopped { .. } => {}
         }
     }
 
     /// Ends writing for good, at once; the store is told by the next poll.
     pub(super) fn stop_writing(&mut self) {
-        if self.mode != Mode::Stopped {
-            self.mode = Mode::Stopped;
+        if !matches!(self.mode, Mode::Stopped { .. }) {
+            self.mode = Mode::Stopped { is_saved: false };
             self.notes.stopped = true;
-            self.is_stop_unsaved = true;
         }
     }
 
     /// Tries to have the store remember that writing has ended; if it cannot now, polls try again.
     pub(super) fn save_stop_soon(&mut self, store: &mut dyn Store) {
-        if self.is_stop_unsaved {
-            let _ = self.save_stop(store);
-        }
+        // (Where it fails, the next poll tries again, and says so.)
+        let _ = self.save_stop(store);
     }
 
     /// Has the store remember that writing has ended.
     pub(super) fn save_stop(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        if self.is_stop_unsaved
+        if self.mode == (Mode::Stopped { is_saved: false })
             && let Some(slot) = self.replicas.slot(&self.own)
         {
             if store.log(&self.own)?.is_some() {
@@ -225,7 +223,7 @@ impl<T: Tables> Node<T> {
                     saved => saved?,
                 }
             }
-            self.is_stop_unsaved = false;
+            self.mode = Mode::Stopped { is_saved: true };
         }
         Ok(())
     }

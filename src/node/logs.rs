@@ -104,9 +104,9 @@ impl<T: Tables> Node<T> {
 
     /// Makes everything written durable: called before anything is revealed that depends on it.
     pub(super) fn settle(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        if self.is_unsynced {
+        if self.unsynced.is_some() {
             store.sync()?;
-            self.is_unsynced = false;
+            self.unsynced = None;
             // What waited to be told until it is durable can be told now.
             self.cache.idle_until = None;
         }
@@ -116,9 +116,8 @@ impl<T: Tables> Node<T> {
     /// Something was written that the store has not made durable yet; it is to be within a second, or an
     /// interval, even if nobody asks.
     pub(super) fn wrote(&mut self) {
-        if !core::mem::replace(&mut self.is_unsynced, true) {
-            self.sync_at = self.clock.now + self.config.interval.min(core::time::Duration::from_secs(1));
-        }
+        let latest = self.clock.now + self.config.interval.min(core::time::Duration::from_secs(1));
+        self.unsynced.get_or_insert(latest);
     }
 
     /// Commits to the store, and only then to memory.
@@ -288,7 +287,7 @@ impl<T: Tables> Node<T> {
     ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
         if *log == self.own && store.log(log)?.is_none() {
             self.create_own(store)?;
-            self.is_unsynced = true;
+            self.wrote();
         }
         let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
         let vkey = Vkey::trusted(stored.name, stored.key);

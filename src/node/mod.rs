@@ -66,7 +66,6 @@ type DefaultTables = crate::tables::Fixed<8, 16, 64, 16, 206>;
 /// [`follow`](Node::follow), [`poll`](Node::poll), [`handle`](Node::handle), [`respond`](Node::respond),
 /// [`sync_now`](Node::sync_now).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub struct Node<T: Tables = DefaultTables> {
     identity: Identity<T::Scheme>,
     own: LogId,
@@ -94,13 +93,10 @@ pub struct Node<T: Tables = DefaultTables> {
     /// The root over all records of the node's own log, signed or not, since it last appended: what its
     /// store says must agree with it before anything is built upon it.
     own_root: Option<Hash>,
-    /// Something was written that is not known to be durable, and is to be by then.
-    is_unsynced: bool,
-    sync_at: Instant,
+    /// Something was written that is not known to be durable, and is to be by then at the latest.
+    unsynced: Option<Instant>,
     /// Some log holds evidence that is still to be judged.
     has_evidence: bool,
-    /// Writing has ended, and the store does not know it yet.
-    is_stop_unsaved: bool,
     /// There may be a log with a head ahead that nothing leads to, and nobody has been told.
     may_stall: bool,
     /// Where the search for the next difference to work on begins.
@@ -225,10 +221,8 @@ impl<T: Tables> Node<T> {
             store_retry_at: Instant::ZERO,
             store_pause: Duration::ZERO,
             own_root: None,
-            is_unsynced: false,
-            sync_at: Instant::ZERO,
+            unsynced: None,
             has_evidence: false,
-            is_stop_unsaved: false,
             may_stall: true,
             next_view: 0,
             cache: Cache { hashes: T::Hashes::default(), digest: None, root: None, idle_until: None },
@@ -480,7 +474,7 @@ impl<T: Tables> Node<T> {
         self.settle_all_evidence(store)?;
         self.end_recovery(store)?;
         self.publish_due(store)?;
-        if self.sync_at <= self.clock.now {
+        if self.unsynced.is_some_and(|at| at <= self.clock.now) {
             self.settle(store)?;
         }
         if self.is_paused {
@@ -532,9 +526,7 @@ impl<T: Tables> Node<T> {
         if let Some(own) = self.replicas.own().filter(|own| own.have > own.complete.size) {
             consider(self.publish_at().max(own.blocked_until));
         }
-        if self.is_unsynced {
-            consider(self.sync_at);
-        }
+        self.unsynced.into_iter().for_each(&mut consider);
         if !self.is_paused {
             if !self.peers.is_empty() {
                 consider(self.next_round);

@@ -1,9 +1,9 @@
 //! What the application is told: derived from what is marked as not told yet.
 
 use super::replica::Note;
-use super::view::{View, ViewTable};
+use super::view::{LogSync, SyncProgress, View, ViewTable};
 use super::{Node, Notice, SyncError, SyncReport};
-use crate::peer::{Health, Sync};
+use crate::peer::{Health, Stage};
 use crate::store::{Origin, Store};
 use crate::tables::Tables;
 
@@ -33,7 +33,7 @@ impl<T: Tables> Node<T> {
 
     /// Whether the store has yet to make durable what there is to tell.
     fn is_told_later(&mut self, store: &mut dyn Store) -> bool {
-        if self.is_unsynced && self.store_retry_at > self.clock.now {
+        if self.unsynced.is_some() && self.store_retry_at > self.clock.now {
             return true;
         }
         let settled = self.settle(store);
@@ -79,20 +79,11 @@ impl<T: Tables> Node<T> {
     fn next_sync_notice(&mut self) -> Option<Notice> {
         let replicas = &self.replicas;
         let ended = self.views.iter_mut().find_map(|view| {
-            let sync = view.sync.filter(|sync| sync.is_over)?;
-            let error = sync.error;
+            let Some(LogSync::Ended(SyncProgress { before, received, theirs }, error)) = view.sync else { return None };
             view.sync = None;
-            let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
+            let after = replicas.find(&view.log).map_or(before, |replica| replica.have);
             let (peer, log) = (view.peer, view.log);
-            Some(SyncReport {
-                peer,
-                log,
-                received: sync.received,
-                before: sync.before,
-                after,
-                theirs: sync.theirs,
-                error,
-            })
+            Some(SyncReport { peer, log, received, before, after, theirs, error })
         });
         if let Some(report) = ended {
             // Kept for this report alone, where the log is not followed any more. A log not followed yet is still
@@ -104,16 +95,17 @@ impl<T: Tables> Node<T> {
         }
         let views = &self.views;
         self.peers.iter_mut().find_map(|peer| {
-            let error = match peer.sync? {
-                Sync::Compared => None,
-                Sync::Failed(error) => Some(error),
-                Sync::Wanted | Sync::Comparing => return None,
+            let sync = peer.sync?;
+            let error = match sync.stage {
+                Stage::Compared => None,
+                Stage::Failed(error) => Some(error),
+                Stage::Wanted | Stage::Comparing => return None,
             };
             if views.iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
                 return None;
             }
             peer.sync = None;
-            Some(Notice::SyncEnded { peer: peer.id, logs: peer.sync_logs, error })
+            Some(Notice::SyncEnded { peer: peer.id, logs: sync.logs, error })
         })
     }
 }

@@ -113,10 +113,10 @@ impl<T: Tables> Node<T> {
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
-        let is_unsynced = self.is_unsynced;
+        let unsynced = self.unsynced;
         // A call that fails changes nothing, not even what is known to be durable.
         let size = replica.have;
-        self.sign_head(store, size).inspect_err(|_| self.is_unsynced = is_unsynced)
+        self.sign_head(store, size).inspect_err(|_| self.unsynced = unsynced)
     }
 
     /// Signs a head over the first `size` records of the node's own log.
@@ -256,7 +256,7 @@ impl<T: Tables> Node<T> {
         match self.mode {
             Mode::Writing => Ok(()),
             Mode::Recovering(_) => Err(Error::Recovering),
-            Mode::Stopped => Err(Error::Stopped),
+            Mode::Stopped { .. } => Err(Error::Stopped),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Node;
 use super::view::ViewTable;
 use crate::error::Error;
 use crate::key::Vkey;
-use crate::peer::{Peer, PeerId, PeerInfo, Sync};
+use crate::peer::{Listing, Peer, PeerId, PeerInfo, Stage, Sync};
 use crate::store::{Origin, Store};
 use crate::tables::{List, Tables};
 
@@ -191,9 +191,8 @@ impl<T: Tables> Node<T> {
     pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {
         let at = self.peer_index(peer).ok_or(Error::UnknownPeer)?;
         if let Some(peer) = self.peers.get_mut(at) {
-            peer.sync = Some(Sync::Wanted);
-            peer.sync_logs = 0;
-            peer.walk = None;
+            peer.sync = Some(Sync { stage: Stage::Wanted, logs: 0 });
+            peer.listing = Listing::Due;
             // The comparison is to find what is missing, not to be told that nothing changed.
             peer.compared = None;
         }

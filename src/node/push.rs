@@ -255,7 +255,6 @@ impl<T: Tables> Node<T> {
     /// `false` where it differs and there is no room to remember it.
     pub(super) fn heard(&mut self, peer: PeerId, entry: &Entry, mark: impl FnOnce(&mut View)) -> bool {
         let mut heard = View::new(peer, entry);
-        heard.is_listed = true;
         if self.replicas.find(&entry.log).is_some_and(|replica| replica.is_doubtful(entry)) {
             heard.root = Root::Disputed { size: entry.have, by_batch: false };
         }
@@ -263,7 +262,6 @@ impl<T: Tables> Node<T> {
             Ok(at) => {
                 if let Some(view) = self.views.get_mut(at) {
                     view.update(entry);
-                    view.is_listed = true;
                     if view.root == Root::Unknown {
                         view.root = heard.root;
                     }
@@ -296,7 +294,7 @@ impl<T: Tables> Node<T> {
                 if let Some(other) = self.peer_mut(other) {
                     // What was forgotten is to be heard again.
                     other.compared = None;
-                    other.walk.iter_mut().for_each(|walk| walk.is_partial = true);
+                    other.listing.walk_mut().into_iter().for_each(|walk| walk.is_partial = true);
                 }
                 return true;
             }

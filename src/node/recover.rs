@@ -100,7 +100,10 @@ pub struct RecoveryInfo {
 pub(super) enum Mode {
     Writing,
     Recovering(Recovery),
-    Stopped,
+    /// For good; and whether the store remembers it, or needs not.
+    Stopped {
+        is_saved: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,7 +150,7 @@ impl<T: Tables> Node<T> {
             Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
         };
         // What a process wrote before it ended can be read, and need not be durable yet.
-        self.is_unsynced = true;
+        self.unsynced = Some(Instant::ZERO);
         self.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
@@ -182,7 +185,8 @@ impl<T: Tables> Node<T> {
         self.raise_target(largest);
         let met_another = !is_recovering && largest > signed;
         if stored.state.stopped || stored.forked || met_another {
-            self.mode = Mode::Stopped;
+            // It is found again at each start.
+            self.mode = Mode::Stopped { is_saved: true };
             self.notes.stopped = true;
         }
         self.changed();

@@ -3,10 +3,10 @@
 use super::evidence::Observed;
 use super::replica::Replica;
 use super::request::{Blame, Ending};
-use super::view::{SyncProgress, View, ViewTable};
+use super::view::ViewTable;
 use super::{Ask, Command, Fault, Node, SyncError};
 use crate::LogId;
-use crate::peer::{Compared, Peer, PeerId, Sync, Walk};
+use crate::peer::{Compared, Listing, Peer, PeerId, Stage, Walk};
 use crate::store::{Store, StoreError};
 use crate::tables::Tables;
 use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody};
@@ -48,19 +48,15 @@ impl<T: Tables> Node<T> {
     /// The next status to ask for.
     pub(super) fn next_status_request(&mut self) -> Option<Command> {
         let at = self.peers.iter().position(|peer| {
-            let is_due = peer.status_due || peer.sync == Some(Sync::Wanted);
             let is_asked = |request: &super::Outstanding| request.peer == peer.id && request.ask == Ask::Status;
-            is_due && !self.requests.iter().any(is_asked)
+            peer.listing.is_due() && !self.requests.iter().any(is_asked)
         })?;
         let peer = self.peers.get(at)?.id;
         let command = self.ask(peer, Ask::Status)?;
         let digest = self.digest();
         let peer = self.peers.get_mut(at)?;
-        peer.status_due = false;
-        if peer.sync == Some(Sync::Wanted) {
-            peer.sync = Some(Sync::Comparing);
-        }
-        peer.walk.get_or_insert(Walk { ours: digest, theirs: None, after: None, entries: 0, is_partial: false });
+        peer.listing.asked(digest);
+        peer.sync_goes_on(Stage::Wanted, Stage::Comparing);
         Some(command)
     }
 
@@ -78,7 +74,7 @@ impl<T: Tables> Node<T> {
             // Somebody else may have made it: a failure, nobody's fault.
             return Ok(Ending::Failed);
         }
-        let Some(body) = StatusBody::decode(status.body).ok().filter(|body| is_next_page(known.walk.as_ref(), body))
+        let Some(body) = StatusBody::decode(status.body).ok().filter(|body| is_next_page(known.listing.walk(), body))
         else {
             return Ok(Ending::Fault(Fault::Malformed, Blame::Signed));
         };
@@ -138,7 +134,7 @@ impl<T: Tables> Node<T> {
     /// Compares what a status lists with what we have.
     #[inline(never)]
     fn compare_listing(&mut self, store: &mut dyn Store, peer: PeerId, body: &StatusBody<'_>) {
-        let Some(mut walk) = self.peer_mut(peer).and_then(|peer| peer.walk.take()) else { return };
+        let Some(mut walk) = self.peer_mut(peer).and_then(|peer| peer.listing.answered()) else { return };
         let own = self.own;
         if !body.listed {
             // Everything is as it was when the two last compared: nothing differs, or nothing that can
@@ -158,16 +154,19 @@ impl<T: Tables> Node<T> {
         // A log in this range that the peer did not list is one that it does not follow.
         let end = if body.more { last } else { None };
         let is_in_range = |log: &LogId| after.is_none_or(|after| *log > after) && end.is_none_or(|end| *log <= end);
-        for view in self.views.iter_mut().filter(|view| view.peer == peer && is_in_range(&view.log)) {
-            if !view.is_listed && view.log != own {
+        // (Views and entries are both in order of log.)
+        let mut listed = body.entries.iter().flatten().map(|entry| entry.log).peekable();
+        self.views.retain(|view| {
+            while listed.next_if(|log| *log < view.log).is_some() {}
+            let is_gone = view.peer == peer
+                && view.log != own
+                && is_in_range(&view.log)
+                && listed.peek().is_none_or(|log| *log != view.log);
+            if is_gone {
                 view.end_sync(Some(SyncError::Removed));
             }
-        }
-        let is_gone = |view: &View| view.peer == peer && is_in_range(&view.log) && !view.is_listed && view.log != own;
-        self.views.retain(|view| !is_gone(view) || view.sync.is_some());
-        for view in self.views.iter_mut().filter(|view| view.peer == peer) {
-            view.is_listed = false;
-        }
+            !is_gone || view.sync.is_some()
+        });
         // More logs than could ever be followed: the rest can wait for the next round.
         let is_endless = walk.entries > self.config.max_logs.saturating_mul(2);
         if !body.more || is_endless {
@@ -176,8 +175,7 @@ impl<T: Tables> Node<T> {
         }
         walk.after = last;
         if let Some(peer) = self.peer_mut(peer) {
-            peer.walk = Some(walk);
-            peer.status_due = true;
+            peer.listing = Listing::Page(walk);
         }
     }
 
@@ -185,9 +183,7 @@ impl<T: Tables> Node<T> {
     fn compared(&mut self, peer: PeerId, walk: &Walk, theirs: crate::Hash) {
         if let Some(peer) = self.peer_mut(peer) {
             peer.compared = (!walk.is_partial).then_some(Compared { ours: walk.ours, theirs });
-            if peer.sync == Some(Sync::Comparing) {
-                peer.sync = Some(Sync::Compared);
-            }
+            peer.sync_goes_on(Stage::Comparing, Stage::Compared);
         }
     }
 
@@ -207,7 +203,7 @@ impl<T: Tables> Node<T> {
                 Err(_) => is_heard = false,
             }
         }
-        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.sync == Some(Sync::Comparing));
+        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.is_syncing(Stage::Comparing));
         let (before, theirs) = (have, entry.have);
         let begins_sync = syncs && theirs > before && (!is_own || self.is_recovering());
         let is_new_sync = begins_sync && self.views.of(&entry.log, peer).is_none_or(|view| view.sync.is_none());
@@ -219,14 +215,11 @@ impl<T: Tables> Node<T> {
             // A status says it either way: one that took it back must not be asked for the proof for ever.
             view.is_forked = entry.forked;
             if is_new_sync {
-                view.sync = Some(SyncProgress { before, received: 0, theirs, is_over: false, error: None });
+                view.begin_sync(before, theirs);
             }
         });
-        if is_new_sync
-            && is_heard
-            && let Some(peer) = self.peer_mut(peer)
-        {
-            peer.sync_logs += 1;
+        if is_new_sync && is_heard {
+            self.count_synced(peer);
         }
         is_heard
     }
@@ -238,23 +231,34 @@ impl<T: Tables> Node<T> {
             if let Some(peer) = self.peer_mut(peer).filter(|_| is_accepting) {
                 peer.notes.quota |= !core::mem::replace(&mut peer.notes.quota_told, true);
             }
+            // What was heard of it when it could still be introduced is of no use any more.
+            self.views.retain(|view| {
+                let is_it = view.log == entry.log && view.peer == peer;
+                if is_it {
+                    view.end_sync(Some(SyncError::Removed));
+                }
+                !is_it || view.sync.is_some()
+            });
             return true;
         }
-        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.sync == Some(Sync::Comparing));
+        let syncs = self.peer_ref(peer).is_some_and(|peer| peer.is_syncing(Stage::Comparing));
         let theirs = entry.have;
         let is_heard = self.heard(peer, entry, |view| {
             if syncs && view.sync.is_none() && theirs > 0 {
-                view.sync = Some(SyncProgress { before: 0, received: 0, theirs, is_over: false, error: None });
+                view.begin_sync(0, theirs);
             }
         });
-        if syncs
-            && theirs > 0
-            && is_heard
-            && let Some(peer) = self.peer_mut(peer)
-        {
-            peer.sync_logs += 1;
+        if syncs && theirs > 0 && is_heard {
+            self.count_synced(peer);
         }
         is_heard
+    }
+
+    /// One more log was found behind in the on-demand sync with a peer.
+    fn count_synced(&mut self, peer: PeerId) {
+        if let Some(sync) = self.peer_mut(peer).and_then(|peer| peer.sync.as_mut()) {
+            sync.logs += 1;
+        }
     }
 
     /// Heads that are ahead and that nobody leads to: said once, after three intervals without progress.
@@ -284,10 +288,8 @@ impl<T: Tables> Node<T> {
     /// A status did not come, or was none.
     pub(super) fn status_failed(&mut self, peer: PeerId, error: SyncError) {
         let Some(peer) = self.peer_mut(peer) else { return };
-        peer.walk = None;
-        if peer.sync == Some(Sync::Comparing) {
-            peer.sync = Some(Sync::Failed(error));
-        }
+        peer.listing.failed();
+        peer.sync_goes_on(Stage::Comparing, Stage::Failed(error));
     }
 }
 

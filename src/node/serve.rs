@@ -382,7 +382,7 @@ impl<T: Tables> Node<T> {
     fn hint(&mut self, from: &LogId) {
         let peer = self.peers.iter_mut().find(|peer| peer.node == *from && peer.is_healthy());
         if let Some(peer) = peer {
-            peer.status_due = true;
+            peer.listing.ask();
         }
     }
 }

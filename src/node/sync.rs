@@ -92,7 +92,7 @@ impl<T: Tables> Node<T> {
                 .find(&view.log)
                 .is_some_and(|replica| !replica.is_forked && replica.seen.max(replica.covering.size) > replica.have);
         if let Some(peer) = self.peer_mut(view.peer).filter(|peer| is_behind && peer.is_healthy()) {
-            peer.status_due = true;
+            peer.listing.ask();
         }
     }
 
@@ -279,9 +279,7 @@ impl<T: Tables> Node<T> {
                     // What was asked for behind a range that fell short will be dropped: the window closes,
                     // and opens again as ranges line up.
                     view.window = if is_short { 1 } else { view.window.saturating_add(1) };
-                    if let Some(sync) = &mut view.sync {
-                        sync.received += count;
-                    }
+                    view.count_received(count);
                 }
                 Ending::Answered
             }

@@ -12,7 +12,6 @@ use crate::{Head, Instant, LogId};
 
 /// One peer's view of one log. Public only for the [`Tables`](crate::Tables) trait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub(crate) struct View {
     pub(crate) log: LogId,
     pub(crate) peer: PeerId,
@@ -33,13 +32,11 @@ pub(crate) struct View {
     pub(crate) too_long: Option<NonZeroU64>,
     /// It has brought records since its last status.
     pub(crate) has_brought: bool,
-    /// It was in the listing that is being compared.
-    pub(crate) is_listed: bool,
     /// Requests about this log that failed since it last brought anything.
     pub(crate) failures: u8,
     pub(crate) retry_at: Instant,
     /// Part of an on-demand sync.
-    pub(crate) sync: Option<SyncProgress>,
+    pub(crate) sync: Option<LogSync>,
 }
 
 /// What is known of the root that a peer claims.
@@ -53,15 +50,22 @@ pub(crate) enum Root {
     Disputed { size: u64, by_batch: bool },
 }
 
+/// One log's part in an on-demand sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LogSync {
+    Running(SyncProgress),
+    /// It is over, and still to be told; with why it did not bring all, if it did not.
+    Ended(SyncProgress, Option<SyncError>),
+}
+
 /// What an on-demand sync has done for one log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SyncProgress {
+    /// Records held when it began.
     pub(crate) before: u64,
     pub(crate) received: u64,
+    /// Records that the peer said it holds.
     pub(crate) theirs: u64,
-    pub(crate) is_over: bool,
-    /// Why it did not bring all, if it did not.
-    pub(crate) error: Option<SyncError>,
 }
 
 /// What a difference calls for.
@@ -101,7 +105,6 @@ impl View {
             window: u8::MAX,
             too_long: None,
             has_brought: false,
-            is_listed: false,
             failures: 0,
             retry_at: Instant::ZERO,
             sync: None,
@@ -166,9 +169,20 @@ impl View {
 
     /// Ends this log's part in an on-demand sync.
     pub(crate) fn end_sync(&mut self, error: Option<SyncError>) {
-        if let Some(sync) = self.sync.as_mut().filter(|sync| !sync.is_over) {
-            sync.is_over = true;
-            sync.error = error;
+        if let Some(LogSync::Running(progress)) = self.sync {
+            self.sync = Some(LogSync::Ended(progress, error));
+        }
+    }
+
+    /// Begins it: so many records are held here, and so many there.
+    pub(crate) fn begin_sync(&mut self, before: u64, theirs: u64) {
+        self.sync = Some(LogSync::Running(SyncProgress { before, received: 0, theirs }));
+    }
+
+    /// Counts records that came for an on-demand sync; also those that come when the rest of it is given up.
+    pub(crate) fn count_received(&mut self, count: u64) {
+        if let Some(LogSync::Running(progress) | LogSync::Ended(progress, _)) = &mut self.sync {
+            progress.received += count;
         }
     }
 }
@@ -196,9 +210,9 @@ pub(crate) trait ViewTable: List<View> {
         views.get(start..end).unwrap_or_default()
     }
 
-    fn retain(&mut self, keep: impl Fn(&View) -> bool) {
+    fn retain(&mut self, mut keep: impl FnMut(&mut View) -> bool) {
         let mut at = 0;
-        while let Some(view) = self.get(at) {
+        while let Some(view) = self.get_mut(at) {
             if keep(view) {
                 at += 1;
             } else {

@@ -90,69 +90,82 @@ pub(crate) enum Listing {
     Idle,
     /// Its status is to be asked for, from the first log on. (An answer that is still under way is not the one.)
     Due,
-    /// A page was asked for.
-    Asked(Walk),
+    /// Page by page.
+    Walk(Walk),
+}
+
+/// Where the next page of a listing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Page {
+    /// It is to be asked for.
+    Due,
+    /// It was asked for.
+    Asked,
     /// The same, and everything is to be asked for again after it.
-    AskedAndDue(Walk),
-    /// The next page is to be asked for.
-    Page(Walk),
+    AskedAndDue,
 }
 
 impl Listing {
     /// Whether a status is to be asked for, once none is under way.
     pub(crate) fn is_due(&self) -> bool {
-        matches!(self, Self::Due | Self::Page(_) | Self::AskedAndDue(_))
+        match self {
+            Self::Idle => false,
+            Self::Due => true,
+            Self::Walk(walk) => walk.page != Page::Asked,
+        }
     }
 
     /// The peer's status is wanted.
     pub(crate) fn ask(&mut self) {
-        match *self {
+        match self {
             Self::Idle => *self = Self::Due,
-            Self::Asked(walk) => *self = Self::AskedAndDue(walk),
-            Self::Due | Self::AskedAndDue(_) | Self::Page(_) => {}
+            Self::Walk(walk) if walk.page == Page::Asked => walk.page = Page::AskedAndDue,
+            Self::Due | Self::Walk(_) => {}
         }
     }
 
     /// It has been asked for; `ours` is our digest where that begins a comparison.
     pub(crate) fn asked(&mut self, ours: Hash) {
-        let walk = match *self {
-            Self::Page(walk) | Self::Asked(walk) | Self::AskedAndDue(walk) => walk,
-            Self::Idle | Self::Due => Walk { ours, theirs: None, after: None, entries: 0, is_partial: false },
-        };
-        *self = Self::Asked(walk);
+        match self {
+            Self::Walk(walk) => walk.page = Page::Asked,
+            Self::Idle | Self::Due => {
+                let (theirs, after, page) = (None, None, Page::Asked);
+                *self = Self::Walk(Walk { ours, theirs, after, entries: 0, is_partial: false, page });
+            }
+        }
     }
 
     /// An answer came: what it is to be compared with. `None` where it is not the one that is wanted.
     pub(crate) fn answered(&mut self) -> Option<Walk> {
-        let (walk, then) = match *self {
-            Self::Asked(walk) => (walk, Self::Idle),
-            Self::AskedAndDue(walk) => (walk, Self::Due),
-            Self::Idle | Self::Due | Self::Page(_) => return None,
+        let Self::Walk(walk) = *self else { return None };
+        *self = match walk.page {
+            Page::Due => return None,
+            Page::Asked => Self::Idle,
+            Page::AskedAndDue => Self::Due,
         };
-        *self = then;
         Some(walk)
+    }
+
+    /// There are more pages.
+    pub(crate) fn goes_on(&mut self, walk: Walk) {
+        *self = Self::Walk(Walk { page: Page::Due, ..walk });
     }
 
     /// No answer will come.
     pub(crate) fn failed(&mut self) {
-        match *self {
-            Self::Asked(_) => *self = Self::Idle,
-            Self::AskedAndDue(_) | Self::Page(_) => *self = Self::Due,
-            Self::Idle | Self::Due => {}
+        if let Self::Walk(walk) = self {
+            *self = if walk.page == Page::Asked { Self::Idle } else { Self::Due };
         }
     }
 
     pub(crate) fn walk(&self) -> Option<&Walk> {
-        match self {
-            Self::Asked(walk) | Self::AskedAndDue(walk) | Self::Page(walk) => Some(walk),
-            Self::Idle | Self::Due => None,
-        }
+        if let Self::Walk(walk) = self { Some(walk) } else { None }
     }
 
-    pub(crate) fn walk_mut(&mut self) -> Option<&mut Walk> {
-        match self {
-            Self::Asked(walk) | Self::AskedAndDue(walk) | Self::Page(walk) => Some(walk),
-            Self::Idle | Self::Due => None,
+    /// Something that was found has been forgotten: the comparison under way will not count.
+    pub(crate) fn lost_something(&mut self) {
+        if let Self::Walk(walk) = self {
+            walk.is_partial = true;
         }
     }
 }
@@ -170,6 +183,7 @@ pub(crate) struct Walk {
     pub(crate) entries: usize,
     /// Something found could not be remembered, so the comparison will not count.
     pub(crate) is_partial: bool,
+    page: Page,
 }
 
 /// One peer. Public only for the [`Tables`](crate::Tables) trait.

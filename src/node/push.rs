@@ -294,7 +294,7 @@ impl<T: Tables> Node<T> {
                 if let Some(other) = self.peer_mut(other) {
                     // What was forgotten is to be heard again.
                     other.compared = None;
-                    other.listing.walk_mut().into_iter().for_each(|walk| walk.is_partial = true);
+                    other.listing.lost_something();
                 }
                 return true;
             }

@@ -6,7 +6,7 @@ use super::request::{Blame, Ending};
 use super::view::ViewTable;
 use super::{Ask, Command, Fault, Node, SyncError};
 use crate::LogId;
-use crate::peer::{Compared, Listing, Peer, PeerId, Stage, Walk};
+use crate::peer::{Compared, Peer, PeerId, Stage, Walk};
 use crate::store::{Store, StoreError};
 use crate::tables::Tables;
 use crate::wire::{Entry, MAX_MESSAGE, MIN_MESSAGE, RequestId, Signed, SignedContext, StatusBody};
@@ -175,7 +175,7 @@ impl<T: Tables> Node<T> {
         }
         walk.after = last;
         if let Some(peer) = self.peer_mut(peer) {
-            peer.listing = Listing::Page(walk);
+            peer.listing.goes_on(walk);
         }
     }
 

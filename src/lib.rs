@@ -103,6 +103,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod attestation;
+mod codec;
 mod decimal;
 mod error;
 pub mod head;

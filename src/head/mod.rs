@@ -7,6 +7,7 @@
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 mod checkpoint;
+mod encoding;
 mod fork;
 mod note;
 mod signed;

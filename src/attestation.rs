@@ -14,8 +14,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::codec::{size_of_value, write_value};
 use crate::decimal::Decimal;
-use crate::wire::{size_of_value, write_value};
 use crate::{Identity, MAX_RECORD, Scheme, Signature, Vkey};
 
 #[cfg(feature = "alloc")]

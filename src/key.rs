@@ -16,8 +16,7 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::Signer;
 
-use crate::Hash;
-use crate::head::Signature;
+use crate::log::Hash;
 
 /// A signature scheme with 32-byte keys and 64-byte signatures.
 ///
@@ -154,6 +153,33 @@ impl Scheme for Ed25519 {
 fn is_canonical(public: &[u8; 32]) -> bool {
     let [first, middle @ .., last] = public;
     *first < 0xed || middle.iter().any(|&byte| byte != 0xff) || last & 0x7f != 0x7f
+}
+
+/// A 64-byte signature, of Ed25519 or of whatever [`Scheme`] is used. Only bytes: whether it
+/// is anybody's is asked of a [`Vkey`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// Bytes in a signature.
+    pub const LEN: usize = 64;
+
+    /// The signature with these bytes.
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Signature {
+    /// The first 16 of its 128 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// Why a name, a key or a vkey string is refused.

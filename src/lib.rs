@@ -103,6 +103,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod attestation;
+mod codec;
 mod decimal;
 mod error;
 pub mod head;
@@ -121,8 +122,8 @@ pub mod wire;
 
 pub use attestation::Attestation;
 pub use error::Error;
-pub use head::{Head, Signature, SignedHead};
-pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};
+pub use head::{Head, SignedHead};
+pub use key::{Ed25519, Identity, LogId, Name, Scheme, Signature, Vkey};
 pub use log::Hash;
 pub use node::{
     Answers, Ask, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo,

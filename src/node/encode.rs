@@ -3,13 +3,13 @@
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::{Ask, Command, Node};
+use crate::codec::{Writer, size_of_value};
 use crate::error::Error;
 use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError};
 use crate::tables::Tables;
 use crate::wire::{
     BYTES_PER_RECORD, Batch, Frame, Message, Nonce, Proof, Push, Request, RequestId, Response, StatusRequest, VERSION,
-    Writer, size_of_value,
 };
 use crate::{Hash, LogId, Records};
 

@@ -7,13 +7,14 @@ use super::encode::{BatchError, Envelope, open, put_fork, read_batch};
 use super::evidence::prove_to_head;
 use super::logs::root_of;
 use super::replica::Replica;
+use crate::codec::{Reader, Writer, write_value};
 use crate::error::Error;
 use crate::log::{MAX_PROOF, verify_consistency};
 use crate::store::{Store, StoreError, StoredLog};
 use crate::tables::Tables;
 use crate::wire::{
-    Entries, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Reader, Refusal, Request, RequestId,
-    Response, Signed, SignedContext, StatusBody, StatusRequest, Writer, signed_text, write_value,
+    Entries, Frame, Message, Nonce, OwnLog, Proof, ProofAnswer, Push, PushWord, Refusal, Request, RequestId, Response,
+    Signed, SignedContext, StatusBody, StatusRequest, signed_text,
 };
 use crate::{Hash, Head, Instant, LogId, Signature, SignedHead};
 

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::oracle::Violation;
 use super::plan::Profile;
+use crate::codec::size_of_value;
 use crate::log::consistency_proof_len;
-use crate::wire::size_of_value;
 use crate::{Hash, Signature};
 
 /// How far the honest nodes agreed at one moment.

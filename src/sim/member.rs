@@ -9,8 +9,8 @@ use core::time::Duration;
 use super::disk::Disk;
 use super::hash::draw;
 use super::plan::NodePlan;
-use crate::node::Introductions;
-use crate::tables::Heap;
+use crate::state::Heap;
+use crate::words::Introductions;
 use crate::{Command, Config, Error, Identity, Instant, Node, Notice, PeerId, Scheme, Start, Vkey};
 
 /// One running (or crashed) node.

@@ -12,9 +12,9 @@ use super::disk::Disk;
 use super::member::Member;
 use crate::head::ForkProof;
 use crate::log::{Frontier, leaf_hash, root_at};
-use crate::node::{Introductions, LogInfo};
 use crate::store::{Origin, Store, StoredLog};
 use crate::wire::{Batch, Frame, Message, Nonce, PushWord, Request, Response, StatusBody};
+use crate::words::{Introductions, LogInfo};
 use crate::{Hash, Head, LogId, Records, Scheme, Vkey};
 
 /// What was broken.

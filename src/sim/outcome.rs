@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::tables::Heap;
+use crate::state::Heap;
 use crate::wire::Response;
 use crate::{Fault, Head, Health, LogId, Node, PeerId, Scheme};
 

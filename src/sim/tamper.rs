@@ -8,11 +8,11 @@ use super::hash::{draw, scale};
 use super::outcome::Outcome;
 use super::plan::Habit;
 use crate::codec::Writer;
-use crate::node::Fault;
 use crate::wire::{
     Batch, Entries, Frame, Message, Nonce, Proof, ProofAnswer, PushWord, Refusal, Request, RequestId, Response, Signed,
     SignedContext, StatusBody, VERSION, signed_text,
 };
+use crate::words::Fault;
 use crate::{Hash, Head, Identity, LogId, Records, Scheme, Signature, SignedHead};
 
 /// What becomes of an answer.

@@ -9,6 +9,9 @@ use core::ops::DerefMut;
 use crate::key::{Ed25519, Scheme};
 use crate::log::Hash;
 
+/// No slot, where a slot is the place of a row that stays where it is.
+pub(super) const NONE: u32 = u32::MAX;
+
 /// What a table can hold: plain data.
 pub trait Row: Clone + Debug + PartialEq + Eq + StdHash {}
 

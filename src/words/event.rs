@@ -1,6 +1,6 @@
 //! What happens to a node.
 
-use crate::PeerId;
+use super::info::PeerId;
 use crate::wire::{RequestId, Response};
 
 /// Something that happened, told to [`Node::handle`](crate::Node::handle).
@@ -35,7 +35,7 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// The peer and the request that the event is about.
-    pub(super) fn request(&self) -> Option<(PeerId, RequestId)> {
+    pub(crate) fn request(&self) -> Option<(PeerId, RequestId)> {
         match *self {
             Self::Tick => None,
             Self::Answer { peer, request, .. } | Self::RequestFailed { peer, request } => Some((peer, request)),

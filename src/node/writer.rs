@@ -1,14 +1,16 @@
 //! The node's own log: append, and sign heads over what was appended.
 
-use super::logs::{read_error, reader, root_of};
-use super::{Mode, Node};
+use super::prove::{read_error, reader, root_of};
+use super::value::Node;
 use crate::error::Error;
-use crate::log::{Frontier, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, verify_consistency};
-use crate::record::{LENGTH_LEN, MAX_RECORD};
-use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
-use crate::tables::{List, Tables};
+use crate::head::{Head, SignedHead};
+use crate::key::LogId;
+use crate::log::{Frontier, Hash, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, verify_consistency};
+use crate::record::{LENGTH_LEN, MAX_RECORD, Records};
+use crate::state::{List, Tables};
+use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
+use crate::time::Instant;
 use crate::wire::BYTES_PER_RECORD;
-use crate::{Hash, Head, Instant, LogId, Records, SignedHead};
 
 /// Bytes that a message needs besides one record in it: frame, ids, head and the longest proof.
 const MESSAGE_OVERHEAD: usize = 2_304;
@@ -55,11 +57,11 @@ impl<T: Tables> Node<T> {
         if start >= MAX_SIZE {
             return Err(Error::LogFull);
         }
-        let own = self.own;
+        let own = self.writing.id();
         let mut frontier = Frontier::load(start, |position| store.hash(&own, position)).map_err(read_error)?;
         // What is built upon is what was appended before, not what a failing device makes of it.
         let complete = stored.state.complete.map(|signed| signed.head).filter(|head| head.size == start);
-        if self.own_root.or(complete.map(|head| head.root)).is_some_and(|root| root != frontier.root()) {
+        if self.writing.root().or(complete.map(|head| head.root)).is_some_and(|root| root != frontier.root()) {
             return Err(StoreError::Damaged.into());
         }
         let mut hashes = [[0; Hash::LEN]; 63];
@@ -87,8 +89,8 @@ impl<T: Tables> Node<T> {
         self.cache.hashes.clear();
         result?;
         self.wrote();
-        self.own_root = Some(frontier.root());
-        if let Some(replica) = self.replicas.find_mut(&own) {
+        self.writing.appended(frontier.root());
+        if let Some(replica) = self.logs.find_mut(&own) {
             replica.have = start + 1;
             replica.bytes += len as u64;
         }
@@ -109,14 +111,14 @@ impl<T: Tables> Node<T> {
     #[inline(never)]
     pub fn publish(&mut self, store: &mut dyn Store) -> Result<Head, Error> {
         self.check_writing()?;
-        let Some(replica) = self.replicas.own() else { return Err(Error::UnknownLog) };
+        let Some(replica) = self.logs.own() else { return Err(Error::UnknownLog) };
         if replica.have == replica.complete.size {
             return Ok(replica.complete);
         }
-        let unsynced = self.unsynced;
+        let unsynced = self.disk.unsynced();
         // A call that fails changes nothing, not even what is known to be durable.
         let size = replica.have;
-        self.sign_head(store, size).inspect_err(|_| self.unsynced = unsynced)
+        self.sign_head(store, size).inspect_err(|_| self.disk.still_unsynced(unsynced))
     }
 
     /// Signs a head over the first `size` records of the node's own log.
@@ -124,10 +126,10 @@ impl<T: Tables> Node<T> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
         let stored = self.own_stored(store)?;
-        let own = self.own;
-        let slot = self.replicas.slot(&own).ok_or(Error::UnknownLog)?;
+        let own = self.writing.id();
+        let slot = self.logs.slot(&own).ok_or(Error::UnknownLog)?;
         let head = Head { size, root: root_of(store, &own, size)? };
-        let leads_on = match self.own_root {
+        let leads_on = match self.writing.root() {
             Some(root) => leads_to(store, &own, Some(head), &Head { size: stored.state.have, root })?,
             None => true,
         };
@@ -137,12 +139,11 @@ impl<T: Tables> Node<T> {
             self.damaged(slot);
             return Err(Error::Damaged);
         }
-        let signed = SignedHead::sign(&self.identity, head);
+        let signed = SignedHead::sign(self.writing.identity(), head);
         let state = LogState { complete: Some(signed), ..stored.state };
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
         self.commit(store, slot, &commit, None)?;
-        self.notes.published = Some(head);
-        self.published_at = self.clock.now;
+        self.writing.published(head, self.clock.now);
         Ok(head)
     }
 
@@ -150,16 +151,20 @@ impl<T: Tables> Node<T> {
     /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
     /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
     pub(super) fn publish_at(&self) -> Instant {
-        let signed = self.replicas.own().map_or(0, |own| own.complete.size);
+        let signed = self.logs.own().map_or(0, |own| own.complete.size);
         let healthy = self.peers.iter().filter(|peer| peer.is_healthy());
         let held = healthy.filter_map(|peer| peer.acknowledged).max();
-        if held.is_some_and(|held| held < signed) { self.published_at + self.config.timeout } else { Instant::ZERO }
+        if held.is_some_and(|held| held < signed) {
+            self.writing.published_at() + self.config.timeout
+        } else {
+            Instant::ZERO
+        }
     }
 
     /// How far the next head reaches: over as many records as one push carries to any peer that takes our
     /// log, so that whoever learns of a head by a push has its records too.
     fn next_size(&mut self, store: &mut dyn Store) -> Result<u64, StoreError> {
-        let Some(own) = self.replicas.own() else { return Ok(0) };
+        let Some(own) = self.logs.own() else { return Ok(0) };
         let (signed, have) = (own.complete.size, own.have);
         if have == signed + 1 {
             // One record is reached whatever its size.
@@ -170,7 +175,7 @@ impl<T: Tables> Node<T> {
         let room = usize::try_from(message).unwrap_or(usize::MAX).saturating_sub(MESSAGE_OVERHEAD);
         let scratch = &mut self.cache.hashes;
         while scratch.len() < room / Hash::LEN && scratch.push([0; Hash::LEN]).is_ok() {}
-        let read = store.records(&self.own, signed, have, scratch.as_flattened_mut());
+        let read = store.records(&self.writing.id(), signed, have, scratch.as_flattened_mut());
         scratch.clear();
         // A record that no push carries is fetched by those who can take it.
         Ok(signed + read?.count.clamp(1, u64::from(message / BYTES_PER_RECORD)))
@@ -201,7 +206,7 @@ impl<T: Tables> Node<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn checkpoint(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Option<SignedHead>, Error> {
-        self.replicas.find(log).ok_or(Error::UnknownLog)?;
+        self.logs.find(log).ok_or(Error::UnknownLog)?;
         self.settle(store)?;
         Ok(store.log(log)?.and_then(|stored| stored.state.complete))
     }
@@ -210,16 +215,16 @@ impl<T: Tables> Node<T> {
     /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let now = self.clock.now;
-        let own = self.replicas.own();
+        let own = self.logs.own();
         let is_due = own.is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
         if !is_due || self.check_writing().is_err() || self.publish_at() > now {
             return Ok(());
         }
-        let Some(slot) = self.replicas.slot(&self.own) else { return Ok(()) };
+        let Some(slot) = self.logs.slot(&self.writing.id()) else { return Ok(()) };
         match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
             Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
             Err(Error::Store(error)) => {
-                let own = self.own;
+                let own = self.writing.id();
                 self.note_damage(&own, error);
                 self.block(slot, error);
                 Ok(())
@@ -228,57 +233,46 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
-    ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
-    ///
-    /// ```
-    /// use verisoo::store::MemoryStore;
-    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
-    ///
-    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
-    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
-    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
-    ///
-    /// // Of no use to show a form for new records yet.
-    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
-    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn check_writing(&self) -> Result<(), Error> {
-        let own = self.replicas.own();
-        if own.is_some_and(|own| own.is_forked) {
-            return Err(Error::Stopped);
-        }
-        if own.is_some_and(|own| own.is_damaged) {
-            return Err(Error::Damaged);
-        }
-        match self.mode {
-            Mode::Writing => Ok(()),
-            Mode::Recovering(_) => Err(Error::Recovering),
-            Mode::Stopped { .. } => Err(Error::Stopped),
-        }
-    }
-
     /// What the store holds of the node's own log, which is created there with its first record.
     #[inline(never)]
     fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
-        let have = self.replicas.own().map_or(0, |own| own.have);
-        let stored = store.log(&self.own)?;
+        let have = self.logs.own().map_or(0, |own| own.have);
+        let stored = store.log(&self.writing.id())?;
         match stored {
             // A store that knows this log while the node has none: the node was begun anew on it.
             Some(stored) if stored.state.have != have => Err(Error::LogExists),
             Some(stored) => Ok(stored),
             None => {
                 self.create_own(store)?;
-                Ok(store.log(&self.own)?.ok_or(StoreError::Mismatch)?)
+                Ok(store.log(&self.writing.id())?.ok_or(StoreError::Mismatch)?)
             }
         }
     }
 
-    pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let vkey = self.identity.vkey();
-        store.create(&self.own, vkey.name(), vkey.key(), Origin::Own)
+    /// Tries to have the store remember that writing has ended; if it cannot now, polls try again.
+    pub(super) fn save_stop_soon(&mut self, store: &mut dyn Store) {
+        // (Where it fails, the next poll tries again, and says so.)
+        let _ = self.save_stop(store);
+    }
+
+    /// Has the store remember that writing has ended.
+    pub(super) fn save_stop(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        if self.writing.is_stop_unsaved()
+            && let Some(slot) = self.logs.slot(&self.writing.id())
+        {
+            if store.log(&self.writing.id())?.is_some() {
+                match self.restate(store, slot, &mut |state| state.stopped = true) {
+                    // What is held of the log is damaged: that ends its writing as well, and must not end all else.
+                    Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
+                        let own = self.writing.id();
+                        self.note_damage(&own, error);
+                    }
+                    saved => saved?,
+                }
+            }
+            self.writing.stop_saved();
+        }
+        Ok(())
     }
 }
 

@@ -3,14 +3,25 @@
 
 use core::num::NonZeroU64;
 
-use super::SyncError;
-use super::replica::Replica;
-use crate::peer::PeerId;
-use crate::tables::List;
-use crate::wire::Entry;
-use crate::{Head, Instant, LogId};
+use core::ops::{Deref, DerefMut};
 
-/// One peer's view of one log. Public only for the [`Tables`](crate::Tables) trait.
+use super::replica::Replica;
+use super::tables::{List, Tables};
+use crate::head::Head;
+use crate::key::LogId;
+use crate::time::Instant;
+use crate::wire::Entry;
+use crate::words::{Config, PeerId, SyncError};
+
+/// All views, in order of log and peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Views<T: Tables> {
+    rows: T::PerView<View>,
+    /// Where the search for the next difference to work on begins.
+    pub(crate) next: usize,
+}
+
+/// One peer's view of one log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) log: LogId,
@@ -89,6 +100,92 @@ pub(crate) enum Due {
     Behind,
     /// There is no difference any more.
     Nothing,
+}
+
+impl<T: Tables> Views<T> {
+    pub(crate) fn new() -> Self {
+        Self { rows: Default::default(), next: 0 }
+    }
+
+    /// How many there may be.
+    pub(crate) fn limit(&self, config: &Config) -> usize {
+        config.max_views.min(self.rows.capacity_limit())
+    }
+
+    /// Where a view is, or where it would be.
+    pub(crate) fn find(&self, log: &LogId, peer: PeerId) -> Result<usize, usize> {
+        self.rows.binary_search_by(|view| view.log.cmp(log).then(view.peer.cmp(&peer)))
+    }
+
+    pub(crate) fn of(&self, log: &LogId, peer: PeerId) -> Option<&View> {
+        self.rows.get(self.find(log, peer).ok()?)
+    }
+
+    pub(crate) fn of_mut(&mut self, log: &LogId, peer: PeerId) -> Option<&mut View> {
+        let at = self.find(log, peer).ok()?;
+        self.rows.get_mut(at)
+    }
+
+    /// All views of one log.
+    pub(crate) fn of_log(&self, log: &LogId) -> &[View] {
+        let views = &*self.rows;
+        let start = views.partition_point(|view| view.log < *log);
+        let end = views.partition_point(|view| view.log <= *log);
+        views.get(start..end).unwrap_or_default()
+    }
+
+    /// How many are a peer's.
+    pub(crate) fn count_of(&self, peer: PeerId) -> usize {
+        self.rows.iter().filter(|view| view.peer == peer).count()
+    }
+
+    /// Adds one in its place; `false` where there is no room, or it is there already.
+    pub(crate) fn insert(&mut self, view: View) -> bool {
+        match self.find(&view.log, view.peer) {
+            Ok(_) => false,
+            Err(at) => self.rows.insert(at, view).is_ok(),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, at: usize) -> View {
+        self.rows.remove(at)
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut View) -> bool) {
+        let mut at = 0;
+        while let Some(view) = self.rows.get_mut(at) {
+            if keep(view) {
+                at += 1;
+            } else {
+                self.rows.remove(at);
+            }
+        }
+    }
+
+    /// Forgets those that are gone; one that is part of an on-demand sync is kept until that is told.
+    pub(crate) fn drop_gone(&mut self, mut is_gone: impl FnMut(&View) -> bool) {
+        self.retain(|view| {
+            let is_gone = is_gone(view);
+            if is_gone {
+                view.end_sync(Some(SyncError::Removed));
+            }
+            !is_gone || view.sync.is_some()
+        });
+    }
+}
+
+impl<T: Tables> Deref for Views<T> {
+    type Target = [View];
+
+    fn deref(&self) -> &[View] {
+        &self.rows
+    }
+}
+
+impl<T: Tables> DerefMut for Views<T> {
+    fn deref_mut(&mut self) -> &mut [View] {
+        &mut self.rows
+    }
 }
 
 impl View {
@@ -186,40 +283,3 @@ impl View {
         }
     }
 }
-
-/// Access to the table of views, which is kept in order of log and peer.
-pub(crate) trait ViewTable: List<View> {
-    fn find(&self, log: &LogId, peer: PeerId) -> Result<usize, usize> {
-        self.binary_search_by(|view| view.log.cmp(log).then(view.peer.cmp(&peer)))
-    }
-
-    fn of(&self, log: &LogId, peer: PeerId) -> Option<&View> {
-        self.get(self.find(log, peer).ok()?)
-    }
-
-    fn of_mut(&mut self, log: &LogId, peer: PeerId) -> Option<&mut View> {
-        let at = self.find(log, peer).ok()?;
-        self.get_mut(at)
-    }
-
-    /// All views of one log.
-    fn of_log(&self, log: &LogId) -> &[View] {
-        let views = &**self;
-        let start = views.partition_point(|view| view.log < *log);
-        let end = views.partition_point(|view| view.log <= *log);
-        views.get(start..end).unwrap_or_default()
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(&mut View) -> bool) {
-        let mut at = 0;
-        while let Some(view) = self.get_mut(at) {
-            if keep(view) {
-                at += 1;
-            } else {
-                self.remove(at);
-            }
-        }
-    }
-}
-
-impl<L: List<View>> ViewTable for L {}

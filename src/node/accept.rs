@@ -2,14 +2,16 @@
 //! ever stored, and everything that could still fail comes before the store is written.
 
 use super::evidence::Observed;
-use super::logs::read_error;
-use super::{Fault, Node};
-use crate::log::{MAX_SIZE, Position, leaf_hash, node_hash, root_at, stored_count, verify_consistency};
-use crate::peer::PeerId;
+use super::prove::read_error;
+use super::value::Node;
+use crate::head::SignedHead;
+use crate::key::{LogId, Vkey};
+use crate::log::{Hash, MAX_SIZE, Position, leaf_hash, node_hash, root_at, stored_count, verify_consistency};
+use crate::record::Records;
+use crate::state::{List, Replica, Tables};
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
-use crate::tables::{List, Tables};
 use crate::wire::Batch;
-use crate::{Hash, LogId, Records, SignedHead, Vkey};
+use crate::words::{Fault, PeerId};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +63,14 @@ impl<T: Tables> Node<T> {
         batch: &Batch<'_>,
         from: Option<PeerId>,
     ) -> Result<Accepted, StoreError> {
-        let Some(replica) = self.replicas.get(slot) else { return Ok(Accepted::Nothing) };
-        let is_writing = replica.is_own() && !self.is_recovering();
+        let Some(replica) = self.logs.get(slot) else { return Ok(Accepted::Nothing) };
+        let is_writing = replica.is_own() && !self.writing.is_recovering();
         if (replica.is_forked && !cfg!(verisoo_bug = "frozen-log-grows")) || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
         self.settle_evidence(store, slot)?;
-        let is_open = |replica: &&super::Replica| !replica.is_forked || cfg!(verisoo_bug = "frozen-log-grows");
-        let Some(replica) = self.replicas.get(slot).filter(is_open) else {
+        let is_open = |replica: &&Replica| !replica.is_forked || cfg!(verisoo_bug = "frozen-log-grows");
+        let Some(replica) = self.logs.get(slot).filter(is_open) else {
             return Ok(Accepted::Forked);
         };
         let (log, have, is_known) = (replica.id, replica.have, replica.knows(&batch.head.head));
@@ -144,7 +146,7 @@ impl<T: Tables> Node<T> {
         }
         // Only now: records that are false take up nobody's quota.
         let len = records.as_bytes().len() as u64;
-        if !self.replicas.get(slot).is_some_and(|replica| self.has_room_for(replica, len)) {
+        if !self.logs.get(slot).is_some_and(|replica| self.has_room_for(replica, len)) {
             self.quota_full(stored.origin);
             return Ok(Accepted::OverQuota);
         }
@@ -153,16 +155,16 @@ impl<T: Tables> Node<T> {
         let hashes = &*self.cache.hashes;
         store.commit(&log, &Commit { start: stored.state.have, records, hashes, state, proof })?;
         self.committed(slot, &state, len, from);
-        if self.is_recovering() && self.own == log {
-            self.raise_target(head.head.size);
+        if self.writing.is_recovering() && self.writing.id() == log {
+            self.writing.raise_target(head.head.size);
         }
         // The records are in. What they say about heads seen before is judged now if the store lets us, and
         // else by the next poll.
         let is_settled = self.settle_evidence(store, slot);
-        let is_forked = self.replicas.get(slot).is_some_and(|replica| replica.is_forked);
+        let is_forked = self.logs.get(slot).is_some_and(|replica| replica.is_forked);
         match is_settled {
             Ok(()) | Err(StoreError::NotReady) => {}
-            Err(error) => self.notes.store = Some(error),
+            Err(error) => self.disk.report(error),
         }
         Ok(if is_forked { Accepted::Forked } else { Accepted::Appended(hashed.end - stored.state.have) })
     }

@@ -1,4 +1,8 @@
 //! A statement and its signature, as one record: what needs no allocator.
+//!
+//! What is signed is the pre-authentication encoding of DSSE 1.0, so that a signature made here holds in an envelope
+//! and for anybody else's DSSE, and the other way round. The record is postcard's encoding of type, payload and
+//! signature, and no other is read.
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! What is wrong with a name, a key or a vkey string.
+//! What is wrong with a name, a key or a vkey string: one list for all of them, since whoever reads one from a
+//! configuration has the same to say to its author.
 
 use core::fmt;
 

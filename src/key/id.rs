@@ -1,4 +1,5 @@
-//! The id of a key, which is that of its log and of the node that writes it.
+//! The id of a key, which is that of its log and of the node that writes it: a hash, so that it says which key is
+//! meant and nothing about whom to believe. Its first four bytes are the key id of C2SP signed-note.
 
 use core::cmp::Ordering;
 use core::fmt;

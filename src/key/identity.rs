@@ -1,4 +1,5 @@
-//! Who signs: a name and its secret key.
+//! Who signs: a name and its secret key. The one place that holds a signing key; whether to sign is not asked here,
+//! but by whoever knows what has been signed before.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};

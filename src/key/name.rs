@@ -1,4 +1,5 @@
-//! The names of keys.
+//! The names of keys, by the rule of C2SP signed-note: what is not allowed in a name is what would let it pass for
+//! another part of a note or of a vkey string.
 
 use core::fmt;
 use core::str::FromStr;

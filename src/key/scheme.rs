@@ -1,4 +1,7 @@
-//! Signatures: what a scheme has to do, and Ed25519, which does it (RFC 8032).
+//! Signatures: what a scheme has to do, and Ed25519 (RFC 8032), which does it.
+//!
+//! RFC 8032 leaves open which encodings and which points of small order a verifier takes. Nodes that differ in that
+//! do not converge, so the narrowest rule is written here, once.
 
 use core::fmt;
 use core::hash::Hash;

@@ -1,4 +1,6 @@
-//! Verifier keys and their text (C2SP signed-note): what a peer or a log is known by.
+//! Verifier keys and their text, C2SP's vkey string: what a peer or a log is known by.
+//!
+//! A text has one reading and a key one text; a key that must not be used is none. Nothing else has to ask again.
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,4 +1,5 @@
-//! Who is connected with whom.
+//! Who is connected with whom, by a plan's links alone: the core, which has to converge, and the parts of it that a
+//! log's followers make.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,4 +1,5 @@
-//! What a store has to do, and what the node relies on.
+//! What a store has to do, and what the node relies on: a trait, and in words what a compiler cannot check of it.
+//! What every store must refuse is asked of [`Commit::check`] and its like, once for all of them.
 
 use super::error::StoreError;
 use super::state::{Commit, Origin, RecordsRead, StoredLog};

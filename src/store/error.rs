@@ -1,4 +1,5 @@
-//! Why a store cannot do what it is asked: the caller's mistake, its own lack of room, or the device.
+//! Why a store cannot do what it is asked: not yet, no room, a mistake of the caller's, or a medium that failed.
+//! Whatever it is, nothing has changed.
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! What a store holds of a log, what changes it, and what every store has to refuse.
+//! What a store holds of a log, what changes it, and what every store has to refuse. Plain data: whether it is true
+//! the node decides.
 
 use super::error::StoreError;
 use crate::head::SignedHead;

@@ -1,4 +1,5 @@
-//! What nodes ask of each other, and what they push.
+//! What nodes ask of each other, and what they push. Who asks is not authenticated: it binds the answer to its asker,
+//! and is no reason to believe him.
 
 use serde::{Deserialize, Serialize};
 

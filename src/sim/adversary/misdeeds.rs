@@ -1,4 +1,5 @@
-//! What an adversary does once, because the plan says so: signs two histories, forges, invents, floods.
+//! What an adversary does once, because the plan says so: signs two histories, forges, invents, withholds, floods.
+//! What it sends in doing so is of its own making, and no node behind it would send it.
 
 use alloc::vec::Vec;
 

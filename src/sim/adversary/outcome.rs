@@ -1,4 +1,5 @@
-//! What must come of a message that an adversary tampered with, and whether it did.
+//! What must come of a message that an adversary tampered with, and whether it did: somebody is at fault, nothing
+//! is taken, or nobody is to blame. Judged by what the node that took it shows before and after.
 
 use alloc::format;
 use alloc::string::String;

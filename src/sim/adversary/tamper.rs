@@ -1,4 +1,5 @@
-//! What adversaries do to answers on their way, and what must come of it.
+//! What adversaries do to answers on their way, habit by habit, and what must come of it. An answer made by a
+//! production node goes in, and what is sent in its stead comes out.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;

@@ -1,4 +1,5 @@
-//! What leaves an honest node: durable, of one history, fresh, and no more than what it holds.
+//! What leaves an honest node: it is durable, of one history, and fresh, and says that no more is held than is.
+//! Also remembers it: what was once said must still be so after a crash.
 
 use alloc::format;
 

@@ -1,4 +1,5 @@
-//! What a node holds: its logs byte for byte and hash for hash, its heads, its fork proofs, its tables.
+//! What a node holds: its logs byte for byte and hash for hash, its heads, its fork proofs, its tables. Read from its
+//! disk, without the faults that the disk shows to the node.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,4 +1,5 @@
-//! The rules, and what is said of one that was broken.
+//! The rules that nothing may break, and what is said of one that was broken: which, when, on which node, and, for
+//! people, how.
 
 use alloc::string::String;
 

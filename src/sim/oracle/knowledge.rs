@@ -1,4 +1,5 @@
-//! The oracle: what it knows of every log, what it saw each node hold, and what it heard each say.
+//! The oracle: what it knows of every log, what it saw each node hold, and what it heard each say. Is told of what is
+//! appended and of who starts again, and looks at a node after each event that touched it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;

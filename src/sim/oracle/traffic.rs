@@ -1,4 +1,5 @@
-//! How much a node sends of its own accord, for what it is sent.
+//! How much a node sends of its own accord, for what it is sent and writes: whoever sends more can be made to flood
+//! others.
 
 use alloc::format;
 

@@ -1,4 +1,5 @@
-//! What is true of a log: what its honest writer appended, in order, and the roots that this makes.
+//! What is true of a log: what its honest writer appended, in order, and the roots that this makes (RFC 9162 section
+//! 2.1.1); and what a crash made it forget before anybody knew of it.
 
 use alloc::vec;
 use alloc::vec::Vec;

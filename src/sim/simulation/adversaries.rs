@@ -1,4 +1,5 @@
-//! What adversaries do: with what arrives at them, when they wake up, and when the plan says so.
+//! What adversaries do: with what arrives at them, when they wake up, and when the plan says so. Whatever that is,
+//! the oracle is told only that a second history was signed.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,5 @@
-//! What arrives at a member, and when a member wakes up.
+//! What arrives at a member, and when a member wakes up: each such event ends with the node being
+//! [settled](Simulation::settle).
 
 use alloc::format;
 

@@ -1,4 +1,5 @@
-//! Who knows whom when he starts.
+//! Who knows whom when he starts: the plan's links, and the logs that are followed by hand. A node that starts again
+//! is told anew.
 
 use alloc::vec::Vec;
 

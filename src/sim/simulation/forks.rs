@@ -1,4 +1,5 @@
-//! Which forks can be seen in the core at the end, and which are proven.
+//! Which forks can be seen in the core at the end, and which are proven. Of a history that its writer showed to
+//! nobody, nobody has to know.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What those who watch a simulation are told.
+//! What those who watch a simulation are told. It changes nothing of what happens.
 
 use alloc::boxed::Box;
 

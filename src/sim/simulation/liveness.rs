@@ -1,4 +1,5 @@
-//! Whether the honest nodes come to agree, and fall silent, once faults have ended.
+//! Whether the honest nodes come to agree, and fall silent, once faults have ended. Looked at twice an interval; what
+//! keeps them from it is said node by node and log by log.
 
 use alloc::format;
 use alloc::string::String;

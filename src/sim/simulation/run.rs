@@ -1,4 +1,5 @@
-//! Carrying a plan out, from its beginning to its report.
+//! Carrying a plan out, from its beginning to its report. Of what is due at one moment the plan's entries come
+//! first, and the rest as it was scheduled, so that one plan has one trace.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec;

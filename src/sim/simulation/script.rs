@@ -1,4 +1,5 @@
-//! Carrying out a plan's entries.
+//! Carrying out a plan's entries: what begins, what ends by itself, and what calms. What is drawn for an entry depends
+//! on its number alone, so that the others can be left out.
 
 use alloc::vec;
 use alloc::vec::Vec;

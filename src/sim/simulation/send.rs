@@ -1,4 +1,4 @@
-//! What leaves a member, on its way through the network.
+//! What leaves a member, on its way through the network, which decides when it arrives, and whether.
 
 use super::state::{Packet, Simulation, What};
 use crate::key::Scheme;

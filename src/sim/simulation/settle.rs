@@ -1,4 +1,5 @@
-//! What an honest node does when something has happened to it, and whether it may.
+//! What an honest node does when something has happened to it, until it wants nothing more; and whether it may, which
+//! is asked after each step.
 
 use alloc::format;
 

@@ -1,4 +1,5 @@
-//! A simulation as it stands: who is there, what is on its way, what comes next, and what has been found.
+//! A simulation as it stands: who is there, what is on its way, what comes next, and what has been found. Beside that
+//! only how to put something on the list, and how to write down that something happened.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec;

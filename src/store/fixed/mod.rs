@@ -1,4 +1,5 @@
-//! A store with its capacities in its type: no allocator, nothing outside the value itself.
+//! A store with its capacities in its type: no allocator, nothing outside the value itself. Each log has a slot, and
+//! in it two rings, of records and of hashes.
 
 mod ring;
 mod slot;

@@ -1,4 +1,4 @@
-//! A store with its capacities in its type: no allocator, nothing outside the value itself.
+//! The store over its slots: which log is in which, and the fork proofs, which share one pool.
 
 use core::fmt;
 

@@ -29,7 +29,11 @@ extern crate alloc;
 #[allow(dead_code, reason = "the simulator's disk needs a part of it")]
 mod rng;
 #[cfg(not(feature = "sim"))]
-use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
+mod record {
+    pub use verisoo::Records;
+}
+#[cfg(not(feature = "sim"))]
+use verisoo::{key, log, store};
 
 use std::time::{Duration, Instant};
 

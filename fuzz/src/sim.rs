@@ -8,7 +8,8 @@ pub use verisoo::sim::{Disk, DiskFault, SimDisk, SimScheme};
 
 #[cfg(not(feature = "sim"))]
 pub use {
-    disk::{Disk, DiskFault, SimDisk},
+    disk::{Disk, SimDisk},
+    plan::DiskFault,
     scheme::SimScheme,
 };
 

@@ -1,4 +1,5 @@
-//! What can be wrong with a tree's size or with a proof: its reader's to see, or its builder's.
+//! What can be wrong with a tree's size, with a proof that is read, and with one that is to be built. What follows
+//! from it, and whose fault it is, is not known here.
 
 use core::fmt;
 

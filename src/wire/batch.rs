@@ -1,4 +1,5 @@
-//! Records and proofs as they travel: in an answer or in a push, it is the same to whoever judges them.
+//! Records and proofs as they travel. Whether they come as an answer or as a push, they are the same to whoever
+//! judges them.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

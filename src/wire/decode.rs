@@ -1,4 +1,5 @@
-//! Reading what somebody sent, and saying what is wrong with it.
+//! Reading what somebody sent, and saying what is wrong with it. Of what is read here, only the form is known to be
+//! right.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! serde for fields of messages whose types do not say it themselves.
+//! serde for fields of messages whose types do not say how they travel: public keys, and numbers that have a bound.
 
 /// For `#[serde(with = "…")]` on a public key.
 pub(super) mod key {

@@ -1,4 +1,5 @@
-//! Frames: one message each, with the version in front and the id that ties an answer to its request.
+//! Frames: one message each, with the version in front and the id that ties an answer to its request. All that goes
+//! over a line is one of these.
 
 use serde::{Deserialize, Serialize};
 

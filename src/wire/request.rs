@@ -1,4 +1,5 @@
-//! What nodes ask of each other, and what they push.
+//! What nodes ask of each other, and what they push. Who asks is not authenticated: it binds the answer to its asker,
+//! and is no reason to believe him.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +15,10 @@ use crate::log::Hash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Request<'a> {
-    /// What do you have? Answered by [`Response::Status`].
+    /// What do you have? Answered by [`Response::Status`](super::Response::Status).
     Status(StatusRequest),
     /// Prove that the first `size` records of `log` lead to your signed head. Answered by
-    /// [`Response::Proof`]. A `size` of 0 asks for the head alone.
+    /// [`Response::Proof`](super::Response::Proof). A `size` of 0 asks for the head alone.
     Proof {
         /// The log.
         log: LogId,
@@ -27,7 +28,7 @@ pub enum Request<'a> {
         /// The largest answer taken.
         limit: u32,
     },
-    /// Send records. Answered by [`Response::Records`].
+    /// Send records. Answered by [`Response::Records`](super::Response::Records).
     Records {
         /// The log.
         log: LogId,
@@ -39,20 +40,20 @@ pub enum Request<'a> {
         /// The largest answer taken.
         limit: u32,
     },
-    /// Which key does this log id stand for? Answered by [`Response::Key`].
+    /// Which key does this log id stand for? Answered by [`Response::Key`](super::Response::Key).
     Key {
         /// The log.
         log: LogId,
     },
-    /// Send the fork proof of this log. Answered by [`Response::Fork`].
+    /// Send the fork proof of this log. Answered by [`Response::Fork`](super::Response::Fork).
     Fork {
         /// The log.
         log: LogId,
     },
-    /// Take this head, and these records. Answered by [`Response::Pushed`].
+    /// Take this head, and these records. Answered by [`Response::Pushed`](super::Response::Pushed).
     #[serde(borrow)]
     Push(Push<'a>),
-    /// Take this fork proof. Answered by [`Response::PushedFork`].
+    /// Take this fork proof. Answered by [`Response::PushedFork`](super::Response::PushedFork).
     PushFork {
         /// The log.
         log: LogId,

@@ -1,4 +1,5 @@
-//! What nodes answer.
+//! What nodes answer. An answer is judged by its content, whoever sent it; what only its sender could know is signed
+//! by him (see [`Signed`]).
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! What holds of all messages of this version: its number, and how large a message can be.
+//! What holds of all messages of this version: its number, and how large a message can be. The buffers of a
+//! device are of that size.
 
 /// The version of the wire format, and the first byte of each frame.
 pub const VERSION: u8 = 1;

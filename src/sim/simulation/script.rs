@@ -1,13 +1,16 @@
-//! Carrying out a plan's entries.
+//! Carrying out a plan's entries: what begins, what ends by itself, and what calms. What is drawn for an entry depends
+//! on its number alone, so that the others can be left out.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::disk::{Disk, DiskFault};
-use super::hash::{draw, scale};
-use super::plan::{Act, Restart};
-use super::{Happening, Simulation, What};
-use crate::{Scheme, Start};
+use super::happening::Happening;
+use super::state::{Simulation, What};
+use crate::key::Scheme;
+use crate::sim::disk::Disk;
+use crate::sim::hash::{draw, scale};
+use crate::sim::plan::{Act, DiskFault, Restart};
+use crate::words::{Answers, Start};
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
     pub(super) fn act(&mut self, at: u32) {
@@ -139,7 +142,7 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
         let start = match restart {
             // The operator knows that the log has not been taken back yet.
             Restart::Resume if is_intact => Start::Resume,
-            _ => Start::Recover(crate::Answers::All),
+            _ => Start::Recover(Answers::All),
         };
         if self.members[at].restart(self.now, start).is_err() || !self.dial(at) {
             // The disk failed: once more, later.

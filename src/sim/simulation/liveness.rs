@@ -1,15 +1,25 @@
-//! Whether the honest nodes come to agree, and fall silent, once faults have ended.
+//! Whether the honest nodes come to agree, and fall silent, once faults have ended. Looked at twice an interval; what
+//! keeps them from it is said node by node and log by log.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::disk::{Disk, DiskFault};
-use super::member::Member;
-use super::plan::{Act, Link, Plan, Profile};
-use super::{IDLE_INTERVALS, Invariant, SETTLING_INTERVALS, Sample, Simulation, What};
-use crate::{LogId, Scheme};
+use super::state::{Simulation, What};
+use crate::key::{LogId, Scheme};
+use crate::sim::disk::Disk;
+use crate::sim::links::components;
+use crate::sim::member::Member;
+use crate::sim::metrics::Sample;
+use crate::sim::oracle::Invariant;
+use crate::sim::plan::Profile;
+
+/// Intervals of silence that are watched after all have converged.
+const IDLE_INTERVALS: u64 = 4;
+
+/// Intervals after convergence in which a push that was put off may still come.
+const SETTLING_INTERVALS: u64 = 3;
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
     pub(super) fn sample(&mut self) {
@@ -134,43 +144,4 @@ fn compare<S: Scheme, D: Disk>(log: &LogId, members: &[&Member<S, D>], agreed: &
             member.index, info.have, info.complete.size, best.have, best.complete.size
         ));
     }
-}
-
-/// The largest set of honest nodes that are connected through honest nodes. One whose disk reads falsely at
-/// times is none of them: it stops serving what it finds damaged, and says so.
-pub(super) fn connected(plan: &Plan) -> Vec<u32> {
-    let honest = u32::try_from(plan.honest()).unwrap_or(0);
-    let rots = |node: u32| {
-        plan.entries.iter().any(
-            |entry| matches!(entry.act, Act::Disk { node: rotten, fault: DiskFault::Rot { .. }, .. } if rotten == node),
-        )
-    };
-    let sound: Vec<u32> = (0..honest).filter(|node| !rots(*node)).collect();
-    // Of equally large ones the first.
-    let components = components(&sound, &plan.links);
-    components.into_iter().rev().max_by_key(Vec::len).unwrap_or_default()
-}
-
-/// Parts nodes into those that are connected with each other through links among them.
-pub(super) fn components(nodes: &[u32], links: &[Link]) -> Vec<Vec<u32>> {
-    let mut left = nodes.to_vec();
-    let mut components = Vec::new();
-    while let Some(start) = left.first().copied() {
-        left.remove(0);
-        let mut reached = vec![start];
-        let mut next = 0;
-        while let Some(at) = reached.get(next).copied() {
-            next += 1;
-            let is_linked = |other: u32| {
-                links.iter().any(|link| (link.from, link.to) == (at, other) || (link.from, link.to) == (other, at))
-            };
-            let (linked, others) = left.into_iter().partition(|other| is_linked(*other));
-            left = others;
-            let linked: Vec<u32> = linked;
-            reached.extend(linked);
-        }
-        reached.sort_unstable();
-        components.push(reached);
-    }
-    components
 }

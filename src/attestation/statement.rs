@@ -1,14 +1,8 @@
-//! Attestations: DSSE-signed statements as records.
+//! A statement and its signature, as one record: what needs no allocator.
 //!
-//! A statement is a payload and a type that says how to read it. Its signature is over DSSE's
-//! pre-authentication encoding (PAE) of both (secure-systems-lab DSSE 1.0), so that any DSSE verifier
-//! accepts it; as a record it is postcard-encoded, and it can leave and enter as DSSE's JSON envelope.
-//! What a payload says, and whether its signer may say it, is the application's business.
-
-#![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
-
-#[cfg(feature = "alloc")]
-mod envelope;
+//! What is signed is the pre-authentication encoding of DSSE 1.0, so that a signature made here holds in an envelope
+//! and for anybody else's DSSE, and the other way round. The record is postcard's encoding of type, payload and
+//! signature, and no other is read.
 
 use core::fmt;
 
@@ -16,10 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::codec::{size_of_value, write_value};
 use crate::decimal::Decimal;
-use crate::{Identity, MAX_RECORD, Scheme, Signature, Vkey};
-
-#[cfg(feature = "alloc")]
-pub use envelope::{MAX_ENVELOPE, MAX_ENVELOPE_SIGNATURES, OwnedAttestation};
+use crate::key::{Identity, Scheme, Signature, Vkey};
+use crate::record::MAX_RECORD;
 
 /// A signed statement. Plain data, borrowed: nothing is checked until
 /// [`Attestation::verify_with`] (or `verify`, where there is an allocator).
@@ -64,7 +56,8 @@ pub enum AttestationError {
     Malformed,
     /// The signature is not the key's over this type and payload; in an envelope, none is.
     Signature,
-    /// An envelope is longer than [`MAX_ENVELOPE`], or has more than [`MAX_ENVELOPE_SIGNATURES`].
+    /// An envelope is longer than [`MAX_ENVELOPE`](super::MAX_ENVELOPE), or has more than
+    /// [`MAX_ENVELOPE_SIGNATURES`](super::MAX_ENVELOPE_SIGNATURES).
     #[cfg(feature = "alloc")]
     EnvelopeTooLong,
     /// Not a DSSE envelope: not its JSON, or a payload that is not base64.

@@ -1,16 +1,15 @@
-//! What adversaries do: with what arrives at them, when they wake up, and when the plan says so.
+//! What adversaries do: with what arrives at them, when they wake up, and when the plan says so. Whatever that is,
+//! the oracle is told only that a second history was signed.
 
 use alloc::vec::Vec;
 
-use super::Simulation;
-use super::What;
-use super::adversary::Outgoing;
-use super::disk::Disk;
-use super::hash::draw;
-use super::oracle::Invariant;
-use super::packets::Packet;
-use super::plan::{Habit, Misdeed};
-use crate::Scheme;
+use super::state::{Packet, Simulation, What};
+use crate::key::Scheme;
+use crate::sim::adversary::Outgoing;
+use crate::sim::disk::Disk;
+use crate::sim::hash::draw;
+use crate::sim::oracle::Invariant;
+use crate::sim::plan::{Habit, Misdeed};
 use crate::wire::Frame;
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {

@@ -1,19 +1,23 @@
-//! What adversaries do to answers on their way, and what must come of it.
+//! What adversaries do to answers on their way, habit by habit, and what must come of it. An answer made by a
+//! production node goes in, and what is sent in its stead comes out.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::hash::{draw, scale};
 use super::outcome::Outcome;
-use super::plan::Habit;
 use crate::codec::Writer;
+use crate::head::{Head, SignedHead};
+use crate::key::{Identity, LogId, Scheme, Signature};
+use crate::log::Hash;
+use crate::record::Records;
+use crate::sim::hash::{draw, scale};
+use crate::sim::plan::Habit;
 use crate::wire::{
-    Batch, Entries, Frame, Message, Nonce, Proof, ProofAnswer, PushWord, Refusal, Request, RequestId, Response, Signed,
-    SignedContext, StatusBody, VERSION, signed_text,
+    Batch, Entries, Entry, Frame, Message, Nonce, Proof, ProofAnswer, PushWord, Refusal, Request, RequestId, Response,
+    Signed, SignedContext, StatusBody, VERSION, signed_text,
 };
 use crate::words::Fault;
-use crate::{Hash, Head, Identity, LogId, Records, Scheme, Signature, SignedHead};
 
 /// What becomes of an answer.
 pub(super) struct Tampered {
@@ -328,7 +332,7 @@ fn tamper_with_records(habit: Habit, id: RequestId, response: Response<'_>, draw
     Tampered::bytes(encode(id, Response::Records(Batch { records: &framed, ..batch })), outcome)
 }
 
-fn status_body(body: &StatusBody<'_>, entries: &[crate::wire::Entry]) -> Option<Vec<u8>> {
+fn status_body(body: &StatusBody<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
     let mut buf = vec![0; 1 << 17];
     let mut writer = Writer::new(&mut buf);
     for entry in entries {

@@ -1,14 +1,15 @@
-//! Which forks can be seen in the core at the end, and which are proven.
+//! Which forks can be seen in the core at the end, and which are proven. Of a history that its writer showed to
+//! nobody, nobody has to know.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::Simulation;
-use super::disk::Disk;
-use super::liveness::components;
-use super::member::Member;
-use crate::log::root_at;
-use crate::{Hash, LogId, Scheme};
+use super::state::Simulation;
+use crate::key::{LogId, Scheme};
+use crate::log::{Hash, root_at};
+use crate::sim::disk::Disk;
+use crate::sim::links::components;
+use crate::sim::member::Member;
 
 impl<S: Scheme, D: Disk> Simulation<S, D> {
     /// Logs whose fork is visible, and those of them that are proven wherever it is. A fork is visible where

@@ -1,16 +1,20 @@
-//! What must come of a message that an adversary tampered with, and whether it did.
+//! What must come of a message that an adversary tampered with, and whether it did: somebody is at fault, nothing
+//! is taken, or nobody is to blame. Judged by what the node that took it shows before and after.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::head::Head;
+use crate::key::{LogId, Scheme};
+use crate::node::Node;
 use crate::state::Heap;
 use crate::wire::Response;
-use crate::{Fault, Head, Health, LogId, Node, PeerId, Scheme};
+use crate::words::{Fault, Health, PeerId};
 
 /// What must come of a message that was tampered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::sim) enum Outcome {
     /// It is no frame.
     NoFrame,
     /// Where the transport proves who answered, the answerer is at fault.
@@ -28,7 +32,7 @@ pub(super) enum Outcome {
 }
 
 /// An outcome that is awaited of a node as it stands.
-pub(super) struct Awaited {
+pub(in crate::sim) struct Awaited {
     outcome: Outcome,
     fault: Option<Fault>,
     before: Vec<(LogId, u64, Head)>,
@@ -38,7 +42,7 @@ pub(super) struct Awaited {
 
 impl Outcome {
     /// What is to come of `response`, given how the node stands before it handles it.
-    pub(super) fn awaited<S: Scheme>(
+    pub(in crate::sim) fn awaited<S: Scheme>(
         self,
         node: &Node<Heap<S>>,
         peer: PeerId,
@@ -74,7 +78,7 @@ impl Outcome {
 
 impl Awaited {
     /// Whether that came of it; what came instead, for people.
-    pub(super) fn judge<S: Scheme>(
+    pub(in crate::sim) fn judge<S: Scheme>(
         &self,
         node: &Node<Heap<S>>,
         peer: PeerId,

@@ -311,7 +311,20 @@ mod tests {
     use super::*;
     use crate::key::Identity;
     use crate::node::{Config, Node};
-    use crate::store::MemoryStore;
+    use crate::store::{Around, Call, MemoryStore, Store, StoreError};
+
+    /// A store that takes no more records.
+    struct Broken(MemoryStore);
+
+    impl Around for Broken {
+        fn inner(&mut self) -> &mut dyn Store {
+            &mut self.0
+        }
+
+        fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+            if matches!(call, Call::Commit { .. }) { Err(StoreError::Failed) } else { Ok(()) }
+        }
+    }
 
     fn member(name: &str, seed: u8) -> (Node, MemoryStore) {
         let identity = Identity::from_seed(name, &[seed; 32]).unwrap();
@@ -330,6 +343,18 @@ mod tests {
         }
         exchange(Instant::ZERO, &mut [&mut anna, &mut bob]).unwrap();
         assert_eq!(anna.0.root(), bob.0.root());
+    }
+
+    #[test]
+    fn a_store_that_fails_ends_an_exchange_and_no_notice_is_lost() {
+        let (anna, mut bob) = (member("anna", 1), member("bob", 2));
+        let mut anna = (anna.0, Broken(anna.1));
+        anna.0.add_peer(&mut anna.1, *bob.0.vkey()).unwrap();
+        bob.0.append(&mut bob.1, b"a record").unwrap();
+        let head = bob.0.publish(&mut bob.1).unwrap();
+        let ended = exchange(Instant::ZERO, &mut [&mut bob, &mut anna]).unwrap_err();
+        assert_eq!((ended.at, ended.why), (1, Why::Failed(Error::Store(StoreError::Failed))));
+        assert_eq!(ended.notices, [(0, Notice::Published { head })]);
     }
 
     #[test]

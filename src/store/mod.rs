@@ -9,12 +9,14 @@
 //! store can be a flat file or a flash page. [`MemoryStore`] grows; [`FixedStore`] has its capacities in
 //! its type and needs no allocator.
 
+mod around;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod memory;
 
 use core::fmt;
 
+pub use around::{Answer, Around, Call};
 pub use fixed::FixedStore;
 #[cfg(feature = "alloc")]
 pub use memory::MemoryStore;
@@ -186,9 +188,7 @@ impl core::error::Error for StoreError {}
 /// device takes a while to flush:
 ///
 /// ```
-/// use verisoo::store::{Commit, MemoryStore, Store, StoreError};
-/// # use verisoo::store::{Origin, RecordsRead, StoredLog};
-/// # use verisoo::{Hash, LogId, Name, log::Position};
+/// use verisoo::store::{Around, Call, MemoryStore, Store, StoreError};
 /// use verisoo::{Config, Error, Identity, Instant, Node};
 ///
 /// struct Slow {
@@ -196,41 +196,21 @@ impl core::error::Error for StoreError {}
 ///     is_flushed: bool,
 /// }
 ///
-/// impl Store for Slow {
-///     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-///         self.is_flushed = false;
-///         self.inner.commit(log, commit)
+/// // A store that passes everything on to `inner`, and more only where that is said here.
+/// impl Around for Slow {
+///     fn inner(&mut self) -> &mut dyn Store {
+///         &mut self.inner
 ///     }
-///     fn sync(&mut self) -> Result<(), StoreError> {
-///         // The device has been told to flush, and has said that it is done, or not yet.
-///         if self.is_flushed { Ok(()) } else { Err(StoreError::NotReady) }
+///
+///     fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+///         match call {
+///             Call::Commit { .. } => self.is_flushed = false,
+///             // The device has been told to flush, and has said that it is done, or not yet.
+///             Call::Sync if !self.is_flushed => return Err(StoreError::NotReady),
+///             _ => {}
+///         }
+///         Ok(())
 ///     }
-///     // … the others pass the call on.
-/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-/// #         self.inner.next_log(after)
-/// #     }
-/// #     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> { self.inner.log(log) }
-/// #     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-/// #         self.inner.create(log, name, key, origin)
-/// #     }
-/// #     fn set_origin(&mut self, log: &LogId, to: Origin) -> Result<(), StoreError> { self.inner.set_origin(log, to) }
-/// #     fn remove(&mut self, log: &LogId) -> Result<(), StoreError> { self.inner.remove(log) }
-/// #     fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> { self.inner.truncate(log, size) }
-/// #     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-/// #         self.inner.records(log, start, end, buf)
-/// #     }
-/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-/// #         self.inner.hash(log, position)
-/// #     }
-/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
-/// #         self.inner.proof(log, buf)
-/// #     }
-/// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-/// #         self.inner.put_fork(log, proof)
-/// #     }
-/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-/// #         self.inner.fork(log, buf)
-/// #     }
 /// }
 ///
 /// let mut store = Slow { inner: MemoryStore::new(), is_flushed: true };

@@ -10,12 +10,17 @@ use core::fmt;
 use crate::error::Error;
 use crate::node::{Command, Event, Notice};
 use crate::peer::PeerId;
+use crate::store::StoreError;
 use crate::time::Instant;
 use crate::wire::{Frame, Message, Response};
 
 /// Commands that [`exchange`] carries out in one call at most, of all members together: more than there is to say
 /// in one moment, unless somebody asks for the same over and over.
 pub const MAX_COMMANDS: usize = 100_000;
+
+/// How often a call is made that finds the store not ready: one answer may need several things that are loaded one
+/// after the other.
+const TRIES: usize = 100;
 
 /// Lets nodes do all that they want done at `now`, each reaching its peers among `members`, until nobody wants
 /// anything any more. Returns what they told their applications, each notice with the place in `members` of the
@@ -51,8 +56,8 @@ pub const MAX_COMMANDS: usize = 100_000;
 ///
 /// # Errors
 ///
-/// [`Interrupted`] where a member could not write what it asks or take in an answer, since its store failed, and
-/// after [`MAX_COMMANDS`]. An exchange can be taken up again: nodes ask once more for what they did not get.
+/// [`Interrupted`] where a member's store fails while a question is written, or is not ready however often the member
+/// tries, and after [`MAX_COMMANDS`]. An exchange can be taken up again: nodes ask once more for what they did not get.
 pub fn exchange(now: Instant, members: &mut [&mut dyn Member]) -> Result<Vec<(usize, Notice)>, Interrupted> {
     exchange_over(now, members, |_, _, message| Some(message))
 }
@@ -188,7 +193,13 @@ fn carry_out(
         Ok(None) => return Ok(()),
         Err(error) => (Event::RequestFailed { peer, request }, error.map_or(Ok(()), Err)),
     };
-    members.get_mut(at).map_or(Ok(()), |asker| asker.handle(now, event)).and(result)
+    members.get_mut(at).map_or(Ok(()), |asker| once_ready(|| asker.handle(now, event))).and(result)
+}
+
+/// Makes a call again where the store has to load something first.
+fn once_ready<R>(mut call: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+    let tries = (1..TRIES).map(|_| call()).find(|result| !matches!(result, Err(Error::Store(StoreError::NotReady))));
+    tries.unwrap_or_else(call)
 }
 
 /// The answer of a peer; `None` where question or answer is lost, or the question is over. Fails where there is nobody
@@ -204,8 +215,9 @@ fn ask<'b>(
     let asker = members.get_mut(at).ok_or(None)?;
     let node = asker.peer(peer).ok_or(None)?;
     asked.resize(asker.longest(), 0);
-    let Some(bytes) = asker.encode(command, asked).map_err(Some)? else { return Ok(None) };
-    let frame = Frame::decode(bytes).map_err(|_| None)?;
+    let len = once_ready(|| Ok(asker.encode(command, asked)?.map(<[u8]>::len))).map_err(Some)?;
+    let Some(len) = len else { return Ok(None) };
+    let frame = Frame::decode(asked.get(..len).unwrap_or_default()).map_err(|_| None)?;
 
     let mut others = members.iter_mut().enumerate().filter(|(to, _)| *to != at);
     let (to, answerer) = others.find_map(|(to, other)| (other.id() == node).then_some((to, other))).ok_or(None)?;
@@ -311,18 +323,22 @@ mod tests {
     use super::*;
     use crate::key::Identity;
     use crate::node::{Config, Node};
-    use crate::store::{Around, Call, MemoryStore, Store, StoreError};
+    use crate::store::{Around, Call, MemoryStore, Store};
 
-    /// A store that takes no more records.
-    struct Broken(MemoryStore);
+    /// A store that takes records only after so many tries.
+    struct Slow(MemoryStore, usize);
 
-    impl Around for Broken {
+    impl Around for Slow {
         fn inner(&mut self) -> &mut dyn Store {
             &mut self.0
         }
 
         fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
-            if matches!(call, Call::Commit { .. }) { Err(StoreError::Failed) } else { Ok(()) }
+            if matches!(call, Call::Commit { .. }) && self.1 > 0 {
+                self.1 -= 1;
+                return Err(StoreError::NotReady);
+            }
+            Ok(())
         }
     }
 
@@ -346,15 +362,20 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_ends_an_exchange_and_no_notice_is_lost() {
+    fn a_store_that_is_not_ready_is_waited_for_and_no_notice_is_lost() {
         let (anna, mut bob) = (member("anna", 1), member("bob", 2));
-        let mut anna = (anna.0, Broken(anna.1));
-        anna.0.add_peer(&mut anna.1, *bob.0.vkey()).unwrap();
         bob.0.append(&mut bob.1, b"a record").unwrap();
         let head = bob.0.publish(&mut bob.1).unwrap();
-        let ended = exchange(Instant::ZERO, &mut [&mut bob, &mut anna]).unwrap_err();
-        assert_eq!((ended.at, ended.why), (1, Why::Failed(Error::Store(StoreError::Failed))));
-        assert_eq!(ended.notices, [(0, Notice::Published { head })]);
+        let taken_in = |tries| {
+            let (mut bob, mut anna) = (bob.clone(), (anna.0.clone(), Slow(anna.1.clone(), tries)));
+            anna.0.add_peer(&mut anna.1, *bob.0.vkey()).unwrap();
+            let ended = exchange(Instant::ZERO, &mut [&mut bob, &mut anna]);
+            ended.map(|notices| (notices, anna.0.log(&bob.0.id()).unwrap().complete))
+        };
+        let notices = alloc::vec![(0, Notice::Published { head })];
+        assert_eq!(taken_in(TRIES - 1), Ok((notices.clone(), head)));
+        let why = Why::Failed(Error::Store(StoreError::NotReady));
+        assert_eq!(taken_in(TRIES), Err(Interrupted { notices, at: 1, why }));
     }
 
     #[test]

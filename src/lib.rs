@@ -87,7 +87,7 @@
 //! # Features
 //!
 //! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings `Heap` tables,
-//! `MemoryStore` and DSSE JSON; with neither, nothing allocates. `sim` brings the
+//! `MemoryStore`, `local` and DSSE JSON; with neither, nothing allocates. `sim` brings the
 //! deterministic simulator, for tests of your own stores and policies.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -108,6 +108,8 @@ mod decimal;
 mod error;
 pub mod head;
 pub mod key;
+#[cfg(feature = "alloc")]
+pub mod local;
 pub mod log;
 mod node;
 mod record;

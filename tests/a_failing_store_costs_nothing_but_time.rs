@@ -7,14 +7,12 @@
 mod pair;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::time::Duration;
 
 use pair::{Member, Net, TestStore, config, identity};
-use verisoo::log::Position;
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::store::{Around, Call, MemoryStore, Store, StoreError};
 use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response};
-use verisoo::{Answers, Error, Hash, Instant, LogId, Name, Notice, Start};
+use verisoo::{Answers, Error, Instant, Notice, Start};
 
 /// A store that fails at some calls.
 #[derive(Clone, Debug, Default)]
@@ -35,86 +33,43 @@ struct Fails {
     error: StoreError,
 }
 
-impl FailingStore {
-    fn enter(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
-        let call = self.calls;
-        self.calls += 1;
-        if let Some(fails) = self.fails
-            && (fails.from..fails.from + fails.count).contains(&call)
-        {
-            self.failed = Some(method);
-            return Err(fails.error);
-        }
-        Ok(&mut self.held)
-    }
-
-    /// For calls that have to wait where the store loads first.
-    fn load(&mut self, method: &'static str, what: impl Debug) -> Result<&mut MemoryStore, StoreError> {
-        if let Some(loaded) = &mut self.loaded
-            && loaded.insert(format!("{method} {what:?}"))
-        {
-            return Err(StoreError::NotReady);
-        }
-        self.enter(method)
-    }
-
-    /// For calls that write: what was durable before is not all any more.
-    fn write(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
-        if let Some(loaded) = &mut self.loaded {
-            loaded.remove("sync ()");
-        }
-        self.enter(method)
-    }
-}
-
 impl TestStore for FailingStore {
     fn held(&self) -> &MemoryStore {
         &self.held
     }
 }
 
-impl Store for FailingStore {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.load("next_log", after)?.next_log(after)
+impl Around for FailingStore {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.held
     }
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.load("log", log)?.log(log)
+
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        if let Some(loaded) = &mut self.loaded {
+            if call.is_write() {
+                // What was durable before is not all any more.
+                loaded.remove(&what(&Call::Sync));
+            } else if !matches!(call, Call::Acknowledged { .. }) && loaded.insert(what(call)) {
+                return Err(StoreError::NotReady);
+            }
+        }
+        let number = self.calls;
+        self.calls += 1;
+        if let Some(fails) = self.fails
+            && (fails.from..fails.from + fails.count).contains(&number)
+        {
+            self.failed = Some(call.name());
+            return Err(fails.error);
+        }
+        Ok(())
     }
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.write("create")?.create(log, name, key, origin)
-    }
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.write("set_origin")?.set_origin(log, origin)
-    }
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.write("remove")?.remove(log)
-    }
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.write("commit")?.commit(log, commit)
-    }
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.write("truncate")?.truncate(log, size)
-    }
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.load("records", (log, start))?.records(log, start, end, buf)
-    }
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.load("hash", (log, position))?.hash(log, position)
-    }
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
-        self.load("proof", log)?.proof(log, buf)
-    }
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.write("put_fork")?.put_fork(log, proof)
-    }
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.load("fork", log)?.fork(log, buf)
-    }
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.load("sync", ())?.sync()
-    }
-    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.enter("acknowledged")?.acknowledged(log, size)
+}
+
+/// What a call has to have loaded: records are loaded from where they start, however many are asked for.
+fn what(call: &Call<'_>) -> String {
+    match call {
+        Call::Records { log, start, .. } => format!("records {log} {start}"),
+        call => format!("{call:?}"),
     }
 }
 

@@ -73,49 +73,32 @@ impl<T: Tables> Node<T> {
     /// Errors: [`Error::UnknownPeer`].
     ///
     /// ```
+    /// use verisoo::local::exchange;
     /// use verisoo::store::MemoryStore;
-    /// # use verisoo::wire::{Frame, Message};
-    /// # use verisoo::{Command, Config, Event, Identity, Instant};
+    /// # use verisoo::{Config, Identity, Instant};
     /// use verisoo::{Node, Notice, SyncReport};
     ///
-    /// # /// Carries out what `node` wants of `peer`; what it tells its application.
-    /// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
-    /// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
-    /// #     while let Some(command) = node.0.poll(now, &mut node.1) {
-    /// #         if let Command::Notify(notice) = command {
-    /// #             notices.push(notice);
-    /// #             continue;
-    /// #         }
-    /// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
-    /// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
-    /// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
-    /// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
-    /// #         let (to, _) = command.request().unwrap();
-    /// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
-    /// #     }
-    /// #     notices
-    /// # }
-    /// # type Member = (Node, MemoryStore);
     /// # let now = Instant::ZERO;
-    /// # let member = |name, seed| Ok::<Member, Box<dyn std::error::Error>>((
-    /// #     Node::new(Identity::from_seed(name, &[seed; 32])?, Config::default(), [seed; 32], now),
-    /// #     MemoryStore::new(),
-    /// # ));
+    /// # let member = |name, seed| {
+    /// #     let node: Node = Node::new(Identity::from_seed(name, &[seed; 32])?, Config::default(), [seed; 32], now);
+    /// #     Ok::<_, Box<dyn std::error::Error>>((node, MemoryStore::new()))
+    /// # };
     /// # let (mut anna, mut bob) = (member("anna.example", 1)?, member("bob.example", 2)?);
     /// // Anna and Bob have no records, and Anna has nothing more to do until her next round.
     /// let peer = anna.0.add_peer(&mut anna.1, *bob.0.vkey())?;
-    /// turn(now, &mut anna, &mut bob);
+    /// exchange(now, &mut [&mut anna, &mut bob])?;
     ///
     /// bob.0.append(&mut bob.1, b"one")?;
     /// bob.0.append(&mut bob.1, b"two")?;
-    /// bob.0.publish(&mut bob.1)?;
+    /// let head = bob.0.publish(&mut bob.1)?;
     ///
-    /// // She is told to look now. (`turn` is a driver, as on the crate's front page; it returns the notices.)
+    /// // She is told to look now.
     /// anna.0.sync_now(peer)?;
-    /// let notices = turn(now, &mut anna, &mut bob);
+    /// let notices = exchange(now, &mut [&mut anna, &mut bob])?;
     /// let log = bob.0.id();
     /// let report = SyncReport { peer, log, received: 2, before: 0, after: 2, theirs: 2, error: None };
-    /// assert_eq!(notices, [Notice::Synced(report), Notice::SyncEnded { peer, logs: 1, error: None }]);
+    /// let annas = [Notice::Synced(report), Notice::SyncEnded { peer, logs: 1, error: None }];
+    /// assert_eq!(notices, [(0, annas[0]), (0, annas[1]), (1, Notice::Published { head })]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sync_now(&mut self, peer: PeerId) -> Result<(), Error> {

@@ -217,38 +217,30 @@ impl<T: Tables> Node<T> {
     /// Errors: [`Error::UnknownPeer`].
     ///
     /// ```
+    /// use verisoo::local::exchange_over;
     /// use verisoo::store::MemoryStore;
-    /// use verisoo::wire::{Batch, Frame, Message, Response};
-    /// use verisoo::{Command, Config, Event, Fault, Health, Identity, Instant, Node};
+    /// use verisoo::wire::{Batch, Message, Response};
+    /// use verisoo::{Config, Fault, Health, Identity, Instant, Node};
     ///
     /// // What Anna thinks of Bob when somebody changes the records that he sends.
     /// let health = |is_authenticated| {
     ///     let now = Instant::ZERO;
-    ///     let node = |name, seed| -> Result<Node, _> {
-    ///         Identity::from_seed(name, &[seed; 32]).map(|id| Node::new(id, Config::default(), [seed; 32], now))
+    ///     let member = |name, seed| {
+    ///         let node: Node = Node::new(Identity::from_seed(name, &[seed; 32])?, Config::default(), [seed; 32], now);
+    ///         Ok::<_, Box<dyn std::error::Error>>((node, MemoryStore::new()))
     ///     };
-    ///     let (mut anna, mut bob) = (node("anna.example", 1)?, node("bob.example", 2)?);
-    ///     let (mut annas, mut bobs) = (MemoryStore::new(), MemoryStore::new());
-    ///     bob.append(&mut bobs, b"true")?;
-    ///     bob.publish(&mut bobs)?;
-    ///     let peer = anna.add_peer(&mut annas, *bob.vkey())?;
-    ///     anna.set_authenticated(peer, is_authenticated)?;
-    /// #     let (mut request, mut answer) = (vec![0; 131_072], vec![0; 131_072]);
-    /// #     while let Some(command) = anna.poll(now, &mut annas) {
-    /// #         let Ok(Some(bytes)) = anna.encode(&mut annas, &command, &mut request) else { continue };
-    /// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
-    /// #         let bytes = bob.respond(now, &mut bobs, id, &asked, &mut answer).unwrap();
-    /// #         let Ok(Frame { message: Message::Response(response), .. }) = Frame::decode(bytes) else { continue };
-    ///     // … (a driver, as on the crate's front page)
-    ///     let response = match response {
-    ///         Response::Records(batch) => Response::Records(Batch { records: b"\x05\x00false", ..batch }),
-    ///         other => other,
-    ///     };
-    ///     anna.handle(now, &mut annas, Event::Answer { peer, request: id, response })?;
-    /// #     }
+    ///     let (mut anna, mut bob) = (member("anna.example", 1)?, member("bob.example", 2)?);
+    ///     bob.0.append(&mut bob.1, b"true")?;
+    ///     bob.0.publish(&mut bob.1)?;
+    ///     let peer = anna.0.add_peer(&mut anna.1, *bob.0.vkey())?;
+    ///     anna.0.set_authenticated(peer, is_authenticated)?;
+    ///     exchange_over(now, &mut [&mut anna, &mut bob], |_, _, message| {
+    ///         let Message::Response(Response::Records(batch)) = message else { return Some(message) };
+    ///         Some(Message::Response(Response::Records(Batch { records: b"\x05\x00false", ..batch })))
+    ///     })?;
     ///     // Either way nothing false was taken.
-    ///     assert_eq!(anna.log(&bob.id()).unwrap().have, 0);
-    ///     Ok::<_, Box<dyn std::error::Error>>(anna.peer(peer).unwrap().health)
+    ///     assert_eq!(anna.0.log(&bob.0.id()).unwrap().have, 0);
+    ///     Ok::<_, Box<dyn std::error::Error>>(anna.0.peer(peer).unwrap().health)
     /// };
     /// assert_eq!(health(true)?, Health::AtFault(Fault::FalseRecords));
     /// assert!(!matches!(health(false)?, Health::AtFault(_)));

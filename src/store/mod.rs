@@ -9,6 +9,7 @@
 //! store can be a flat file or a flash page. [`MemoryStore`] grows; [`FixedStore`] has its capacities in
 //! its type and needs no allocator.
 
+mod around;
 mod contract;
 mod error;
 mod fixed;
@@ -16,6 +17,7 @@ mod fixed;
 mod memory;
 mod state;
 
+pub use around::{Answer, Around, Call};
 pub use contract::Store;
 pub use error::StoreError;
 pub use fixed::FixedStore;

@@ -53,34 +53,16 @@ pub struct Config {
 ///
 /// ```
 /// use verisoo::Introductions;
+/// use verisoo::local::exchange;
 /// use verisoo::store::{MemoryStore, Origin};
-/// # use verisoo::wire::{Frame, Message};
-/// # use verisoo::{Command, Config, Event, Identity, Instant, Node, Notice};
+/// # use verisoo::{Config, Identity, Instant, Node};
 ///
-/// # /// Carries out what `node` wants of `peer`; what it tells its application.
-/// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
-/// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
-/// #     while let Some(command) = node.0.poll(now, &mut node.1) {
-/// #         if let Command::Notify(notice) = command {
-/// #             notices.push(notice);
-/// #             continue;
-/// #         }
-/// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
-/// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
-/// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
-/// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
-/// #         let (to, _) = command.request().unwrap();
-/// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
-/// #     }
-/// #     notices
-/// # }
-/// # type Member = (Node, MemoryStore);
 /// # let now = Instant::ZERO;
 /// # let member = |name, seed, introductions| {
 /// #     let mut config = Config::default();
 /// #     config.introductions = introductions;
-/// #     let identity = Identity::from_seed(name, &[seed; 32])?;
-/// #     Ok::<Member, Box<dyn std::error::Error>>((Node::new(identity, config, [seed; 32], now), MemoryStore::new()))
+/// #     let node: Node = Node::new(Identity::from_seed(name, &[seed; 32])?, config, [seed; 32], now);
+/// #     Ok::<_, Box<dyn std::error::Error>>((node, MemoryStore::new()))
 /// # };
 /// let some = Introductions::Accept { logs: 8, bytes: 1 << 20 };
 /// let (mut anna, mut bob) = (member("anna.example", 1, some)?, member("bob.example", 2, some)?);
@@ -93,10 +75,8 @@ pub struct Config {
 /// carol.0.add_peer(&mut carol.1, *bob.0.vkey())?;
 /// dora.0.add_peer(&mut dora.1, *bob.0.vkey())?;
 ///
-/// // (`turn` is a driver, as on the crate's front page.)
-/// turn(now, &mut bob, &mut anna);
-/// turn(now, &mut carol, &mut bob);
-/// turn(now, &mut dora, &mut bob);
+/// exchange(now, &mut [&mut bob, &mut anna])?;
+/// exchange(now, &mut [&mut bob, &mut carol, &mut dora])?;
 /// let log = anna.0.id();
 /// assert_eq!(carol.0.log(&log).unwrap().origin, Origin::Introduced(bob.0.id()));
 /// assert_eq!(carol.1.record(&log, 0), Some(&b"a record"[..]));

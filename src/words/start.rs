@@ -3,28 +3,10 @@
 /// How a node whose log exists is to be started; the operator knows.
 ///
 /// ```
+/// use verisoo::local::exchange;
 /// use verisoo::store::MemoryStore;
-/// # use verisoo::wire::{Frame, Message};
-/// # use verisoo::{Command, Event};
 /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Notice, Start};
 ///
-/// # /// Carries out what `node` wants of `peer`; what it tells its application.
-/// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
-/// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
-/// #     while let Some(command) = node.0.poll(now, &mut node.1) {
-/// #         if let Command::Notify(notice) = command {
-/// #             notices.push(notice);
-/// #             continue;
-/// #         }
-/// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
-/// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
-/// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
-/// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
-/// #         let (to, _) = command.request().unwrap();
-/// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
-/// #     }
-/// #     notices
-/// # }
 /// # type Member = (Node, MemoryStore);
 /// # let (now, config) = (Instant::ZERO, Config::default());
 /// let anna_is = Identity::from_seed("anna.example", &[1; 32])?;
@@ -34,19 +16,18 @@
 /// anna.0.append(&mut anna.1, b"the first")?;
 /// anna.0.publish(&mut anna.1)?;
 /// bob.0.add_peer(&mut bob.1, *anna.0.vkey())?;
-/// turn(now, &mut bob, &mut anna);
+/// exchange(now, &mut [&mut bob, &mut anna])?;
 ///
 /// // Anna's disk is lost. Signing on from nothing would be a second history, so she asks first.
 /// let mut store = MemoryStore::new();
 /// let node = Node::open(anna_is, config, [5; 32], now, &mut store, Start::Recover(Answers::All))?;
-/// let mut anna = (node, store);
+/// let mut anna: Member = (node, store);
 /// anna.0.add_peer(&mut anna.1, *bob.0.vkey())?;
 /// assert_eq!(anna.0.recovery().unwrap().needed, 1);
 /// assert_eq!(anna.0.append(&mut anna.1, b"too early"), Err(Error::Recovering));
 ///
-/// // (`turn` is a driver, as on the crate's front page; it returns the notices.)
-/// let notices = turn(now, &mut anna, &mut bob);
-/// assert!(notices.contains(&Notice::Recovered { size: 1 }));
+/// let notices = exchange(now, &mut [&mut anna, &mut bob])?;
+/// assert!(notices.contains(&(0, Notice::Recovered { size: 1 })));
 /// assert_eq!(anna.1.record(&anna.0.id(), 0), Some(&b"the first"[..]));
 /// assert_eq!(anna.0.append(&mut anna.1, b"the second")?, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

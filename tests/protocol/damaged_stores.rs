@@ -4,12 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use verisoo::log::Position;
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::store::{Answer, Around, Call, MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Refusal, Request, RequestId, Response};
-use verisoo::{
-    Command, Error, Event, Fault, Hash, Instant, LogId, Name, Node, Notice, PeerId, Signature, SignedHead, Start,
-};
+use verisoo::{Command, Error, Event, Fault, Hash, Instant, LogId, Node, Notice, PeerId, Signature, SignedHead, Start};
 
 use crate::federation::{INTERVAL, config, identity};
 
@@ -39,26 +36,23 @@ struct Flawed {
     flaw: Flaw,
 }
 
-impl Flawed {
-    fn has(&self, log: &LogId, flaw: Flaw) -> bool {
-        *log == self.log && self.flaw == flaw
+impl Around for Flawed {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.inner
     }
 
-    fn check(&self, log: &LogId) -> Result<(), StoreError> {
-        if self.has(log, Flaw::Unreadable) { Err(StoreError::Damaged) } else { Ok(()) }
-    }
-}
-
-impl Store for Flawed {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.inner.next_log(after)
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        let is_read = matches!(call, Call::Log { .. } | Call::Records { .. } | Call::Hash { .. });
+        let is_damaged = is_read && call.log() == Some(&self.log) && self.flaw == Flaw::Unreadable;
+        if is_damaged { Err(StoreError::Damaged) } else { Ok(()) }
     }
 
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.check(log)?;
-        let mut stored = self.inner.log(log)?;
-        if let Some(stored) = stored.as_mut().filter(|_| *log == self.log) {
-            match (self.flaw, &mut stored.state.complete) {
+    fn after(&mut self, call: &Call<'_>, answer: Answer<'_>) -> Result<(), StoreError> {
+        if call.log() != Some(&self.log) {
+            return Ok(());
+        }
+        match (*call, answer) {
+            (_, Answer::Log(Some(stored))) => match (self.flaw, &mut stored.state.complete) {
                 (Flaw::Key, _) => stored.key[3] ^= 4,
                 (Flaw::Root, Some(head)) => head.head.root = flipped(head.head.root),
                 (Flaw::Signature, Some(SignedHead { signature, .. })) => {
@@ -67,68 +61,28 @@ impl Store for Flawed {
                     *signature = Signature::from_bytes(bytes);
                 }
                 _ => {}
+            },
+            (Call::Records { log, start, room, .. }, Answer::Records { count, framed }) => {
+                if let Flaw::Record(index) = self.flaw
+                    && (start..start + count).contains(&index)
+                {
+                    // The last byte of the record, so that its framing holds.
+                    let before = self.inner.records(log, start, index + 1, &mut vec![0; room])?;
+                    framed[before.len - 1] ^= 1;
+                }
             }
+            (Call::Hash { position, .. }, Answer::Hash(hash)) => {
+                let number = position.stored_index();
+                if self.flaw == Flaw::HashUnreadable(number) {
+                    return Err(StoreError::Damaged);
+                }
+                if self.flaw == Flaw::Hash(number) {
+                    *hash = flipped(*hash);
+                }
+            }
+            _ => {}
         }
-        Ok(stored)
-    }
-
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.inner.create(log, name, key, origin)
-    }
-
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.inner.set_origin(log, origin)
-    }
-
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.inner.remove(log)
-    }
-
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.inner.commit(log, commit)
-    }
-
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.inner.truncate(log, size)
-    }
-
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.check(log)?;
-        let read = self.inner.records(log, start, end, buf)?;
-        if let Flaw::Record(index) = self.flaw
-            && *log == self.log
-            && (start..start + read.count).contains(&index)
-        {
-            // The last byte of the record, so that its framing holds.
-            let before = self.inner.records(log, start, index + 1, &mut vec![0; buf.len()])?;
-            buf[before.len - 1] ^= 1;
-        }
-        Ok(read)
-    }
-
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.check(log)?;
-        let hash = self.inner.hash(log, position)?;
-        if self.has(log, Flaw::HashUnreadable(position.stored_index())) {
-            return Err(StoreError::Damaged);
-        }
-        Ok(if self.has(log, Flaw::Hash(position.stored_index())) { flipped(hash) } else { hash })
-    }
-
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
-        self.inner.proof(log, buf)
-    }
-
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.inner.put_fork(log, proof)
-    }
-
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.inner.fork(log, buf)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.inner.sync()
+        Ok(())
     }
 }
 

@@ -107,6 +107,7 @@ mod codec;
 mod decimal;
 mod error;
 pub mod head;
+mod judge;
 pub mod key;
 #[cfg(feature = "alloc")]
 pub mod local;

@@ -80,7 +80,6 @@ impl<'b> Writer<'b> {
     }
 
     /// Where the byte written last is, for [`set`](Self::set).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for what is known only when all behind it is written"))]
     pub(crate) fn mark(&self) -> usize {
         self.len.saturating_sub(1)
     }

@@ -1,14 +1,12 @@
 //! What is written: committed to the store first and to memory then, made durable before anything is revealed that
 //! depends on it, and what follows where the store fails or is damaged.
 
-use super::prove::root_of;
 use super::value::Node;
-use crate::head::Head;
-use crate::key::{LogId, Vkey};
-use crate::log::{Hash, MAX_PROOF, verify_consistency};
+use crate::judge::{Shelf, Trouble};
+use crate::log::{Hash, MAX_PROOF};
 use crate::record::Records;
 use crate::state::{Note, Tables};
-use crate::store::{Commit, LogState, Origin, Store, StoreError, StoredLog};
+use crate::store::{Commit, LogState, Origin, Store, StoreError};
 use crate::words::{PeerId, SyncError};
 
 impl<T: Tables> Node<T> {
@@ -30,14 +28,12 @@ impl<T: Tables> Node<T> {
     /// Commits to the store, and only then to memory.
     pub(super) fn commit(
         &mut self,
-        store: &mut dyn Store,
-        slot: u32,
+        shelf: &mut Shelf<'_>,
         commit: &Commit<'_>,
         source: Option<PeerId>,
-    ) -> Result<(), StoreError> {
-        let Some(replica) = self.logs.get(slot) else { return Err(StoreError::UnknownLog) };
-        store.commit(&replica.id, commit)?;
-        self.committed(slot, &commit.state, commit.records.as_bytes().len() as u64, source);
+    ) -> Result<(), Trouble> {
+        shelf.commit(commit)?;
+        self.committed(shelf.slot, &commit.state, commit.records.as_bytes().len() as u64, source);
         Ok(())
     }
 
@@ -65,45 +61,30 @@ impl<T: Tables> Node<T> {
     #[inline(never)]
     pub(super) fn restate(
         &mut self,
-        store: &mut dyn Store,
-        slot: u32,
+        shelf: &mut Shelf<'_>,
         change: &mut dyn FnMut(&mut LogState),
-    ) -> Result<(), StoreError> {
-        let Some(log) = self.logs.get(slot).map(|replica| replica.id) else { return Ok(()) };
-        let mut state = store.log(&log)?.ok_or(StoreError::UnknownLog)?.state;
+    ) -> Result<(), Trouble> {
+        shelf.reread()?;
+        let mut state = *shelf.state();
         change(&mut state);
         let mut kept = [[0; Hash::LEN]; MAX_PROOF];
-        let count = if state.covering.is_some() { store.proof(&log, &mut kept)? } else { 0 };
-        let proof = kept.get(..count).unwrap_or_default();
-        if let Some(Head { size, root }) = state.covering.map(|covering| covering.head).filter(|_| state.have > 0) {
-            // What was read falsely once must not be written back, to be false for good.
-            let held = root_of(store, &log, state.have)?;
-            verify_consistency(state.have, &held, size, &root, proof).map_err(|_| StoreError::Damaged)?;
-        }
+        let len = shelf.kept_proof(&state, &mut kept)?;
+        let proof = kept.get(..len).unwrap_or_default();
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof };
-        self.commit(store, slot, &commit, None)
+        self.commit(shelf, &commit, None)
     }
 
-    /// The key of a followed log, which was checked before it was stored. The node's own log may not be
-    /// there before its first record; what comes of it from outside must be judged all the same.
-    pub(super) fn key_of(
-        &mut self,
-        store: &mut dyn Store,
-        log: &LogId,
-    ) -> Result<(Vkey<T::Scheme>, StoredLog), StoreError> {
-        if *log == self.writing.id() && store.log(log)?.is_none() {
-            self.create_own(store)?;
+    /// A followed log as the store holds it, to be judged. The node's own may not be there before its first
+    /// record; what comes of it from outside must be judged all the same.
+    #[inline(never)]
+    pub(super) fn shelf<'s>(&mut self, store: &'s mut dyn Store, slot: u32) -> Result<Shelf<'s>, Trouble> {
+        let at = |error| Trouble::at(slot, error);
+        let log = self.logs.get(slot).map(|replica| replica.id).ok_or(at(StoreError::UnknownLog))?;
+        if log == self.writing.id() && store.log(&log).map_err(at)?.is_none() {
+            self.create_own(store).map_err(at)?;
             self.wrote();
         }
-        let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
-        let vkey = Vkey::trusted(stored.name, stored.key);
-        if vkey.id() == *log { Ok((vkey, stored)) } else { Err(StoreError::Damaged) }
-    }
-
-    /// The key alone.
-    #[inline(never)]
-    pub(super) fn vkey_of(&mut self, store: &mut dyn Store, log: &LogId) -> Result<Vkey<T::Scheme>, StoreError> {
-        self.key_of(store, log).map(|(vkey, _)| vkey)
+        Shelf::open_checked::<T::Scheme>(store, slot, log)
     }
 
     pub(super) fn create_own(&self, store: &mut dyn Store) -> Result<(), StoreError> {
@@ -111,13 +92,13 @@ impl<T: Tables> Node<T> {
         store.create(&self.writing.id(), vkey.name(), vkey.key(), Origin::Own)
     }
 
-    /// An error in reading a log that means that the store is damaged there.
-    pub(super) fn note_damage(&mut self, log: &LogId, error: StoreError) {
-        if matches!(error, StoreError::Damaged | StoreError::Mismatch)
-            && let Some(slot) = self.logs.slot(log)
-        {
+    /// Takes note of the damage that a failure of the store has shown, if it has: whoever ends a call does.
+    pub(super) fn noted(&mut self, trouble: Trouble) -> StoreError {
+        let (error, damaged) = trouble.into_parts();
+        if let Some(slot) = damaged {
             self.damaged(slot);
         }
+        error
     }
 
     /// The store's content does not fit the log's heads: it is served no more.
@@ -134,8 +115,9 @@ impl<T: Tables> Node<T> {
     }
 
     /// The store failed at one log: that one waits, and the others go on.
-    pub(super) fn store_failed_for(&mut self, at: usize, error: StoreError) {
+    pub(super) fn store_failed_for(&mut self, at: usize, trouble: Trouble) {
         let until = self.clock.now + self.config.interval;
+        let error = self.noted(trouble);
         let Some(view) = self.views.get_mut(at) else { return };
         view.retry_at = until;
         view.end_sync(Some(SyncError::Store));

@@ -1,8 +1,9 @@
 //! What the differences with peers call for.
 
 use super::value::Node;
+use crate::judge::Trouble;
 use crate::state::{Due, Peer, Tables, View};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::words::{Ask, Command, SyncError};
 
 /// Requests outstanding to one peer at one time, a status aside.
@@ -10,7 +11,7 @@ const PER_PEER: usize = 16;
 
 impl<T: Tables> Node<T> {
     /// The next request that a difference with a peer calls for.
-    pub(super) fn next_for_views(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+    pub(super) fn next_for_views(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
         // The search goes on where it last ended, so that no difference starves behind others.
         let mut left = self.views.len();
         while left > 0 {
@@ -21,9 +22,9 @@ impl<T: Tables> Node<T> {
             left -= 1;
             let due = match self.due(store, at) {
                 Ok(due) => due,
-                Err(StoreError::NotReady) => return Err(StoreError::NotReady),
-                Err(error) => {
-                    self.store_failed_for(at, error);
+                Err(trouble) if trouble.is_not_ready() => return Err(trouble),
+                Err(trouble) => {
+                    self.store_failed_for(at, trouble);
                     self.views.next += 1;
                     continue;
                 }
@@ -41,8 +42,8 @@ impl<T: Tables> Node<T> {
             match self.act(store, at, due) {
                 Ok(Some(command)) => return Ok(Some(command)),
                 Ok(None) => {}
-                Err(StoreError::NotReady) => return Err(StoreError::NotReady),
-                Err(error) => self.store_failed_for(at, error),
+                Err(trouble) if trouble.is_not_ready() => return Err(trouble),
+                Err(trouble) => self.store_failed_for(at, trouble),
             }
             self.views.next += 1;
         }
@@ -50,7 +51,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// What a difference calls for, with the root that the peer claims held against our own if it can be.
-    fn due(&mut self, store: &mut dyn Store, at: usize) -> Result<Due, StoreError> {
+    fn due(&mut self, store: &mut dyn Store, at: usize) -> Result<Due, Trouble> {
         let due_of = |node: &Self| {
             let view = node.views.get(at);
             view.map_or(Due::Nothing, |view| view.due(node.logs.find(&view.log)))
@@ -76,7 +77,7 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, StoreError> {
+    fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, Trouble> {
         let Some(view) = self.views.get(at).cloned() else { return Ok(None) };
         if matches!(due, Due::Nothing | Due::Behind) || view.retry_at > self.clock.now {
             return Ok(None);

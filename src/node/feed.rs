@@ -1,21 +1,23 @@
 //! What has changed and peers are to be told of.
 
 use super::value::Node;
+use crate::judge::Trouble;
 use crate::key::LogId;
 use crate::state::Tables;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::words::{Command, PeerId};
 
 impl<T: Tables> Node<T> {
     /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
     /// changed again before the peer was told is told once.
-    pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+    pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
         for at in 0..self.peers.len() {
             while let Some((peer, slot)) = self.next_change(at) {
                 let offer = match self.offer(store, &peer, slot) {
-                    Err(StoreError::NotReady) => return Err(StoreError::NotReady),
-                    Err(error) => {
+                    Err(trouble) if trouble.is_not_ready() => return Err(trouble),
+                    Err(trouble) => {
                         // One log's trouble is not the others'.
+                        let error = self.noted(trouble);
                         self.block(slot, error);
                         Offer::None
                     }
@@ -49,7 +51,7 @@ impl<T: Tables> Node<T> {
         (offer_at <= now).then_some((offered, slot))
     }
 
-    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Offer, StoreError> {
+    fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Offer, Trouble> {
         let Some(replica) = self.logs.get(slot) else { return Ok(Offer::None) };
         if !peer.is_healthy || replica.is_damaged {
             return Ok(Offer::None);

@@ -3,6 +3,7 @@
 use super::ending::{Blame, Ending};
 use super::value::Node;
 use crate::error::Error;
+use crate::judge::Trouble;
 use crate::state::{Outstanding, Tables};
 use crate::store::{Store, StoreError};
 use crate::time::Instant;
@@ -62,18 +63,19 @@ impl<T: Tables> Node<T> {
                 }
                 Ok(())
             }
-            Err(StoreError::NotReady) => {
+            Err(trouble) if trouble.is_not_ready() => {
                 self.clock = clock;
                 Err(Error::Store(StoreError::NotReady))
             }
-            Err(error) => {
+            Err(trouble) => {
+                let error = self.noted(trouble);
                 self.failed_here(&event, error);
                 Ok(())
             }
         }
     }
 
-    fn dispatch(&mut self, store: &mut dyn Store, event: Event<'_>) -> Result<(), StoreError> {
+    fn dispatch(&mut self, store: &mut dyn Store, event: Event<'_>) -> Result<(), Trouble> {
         let Some((peer, request)) = event.request() else { return Ok(()) };
         let Some((at, asked)) = self.requests.find(peer, request) else { return Ok(()) };
         let ending = match event {
@@ -92,7 +94,7 @@ impl<T: Tables> Node<T> {
         request: RequestId,
         asked: Ask,
         response: &Response<'_>,
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         match (asked, response) {
             (Ask::Status, Response::Status(status)) => self.hear_status(store, peer, request, status),
             (Ask::Proof { log, size }, Response::Proof(answer)) if (answer.log, answer.size) == (log, size) => {

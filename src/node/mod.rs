@@ -17,7 +17,6 @@ mod handle;
 mod notices;
 mod owed;
 mod poll;
-mod prove;
 mod recover;
 mod respond;
 mod talk;

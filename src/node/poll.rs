@@ -2,8 +2,9 @@
 
 use super::ending::Ending;
 use super::value::Node;
+use crate::judge::Trouble;
 use crate::state::Tables;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::time::Instant;
 use crate::words::Command;
 
@@ -67,20 +68,23 @@ impl<T: Tables> Node<T> {
                         return command;
                     }
                 }
-                Err(error) => self.store_failed(error),
+                Err(trouble) => {
+                    let error = self.noted(trouble);
+                    self.store_failed(error);
+                }
             }
         }
         // What was just done may be worth telling.
         self.next_notice(store).map(Command::Notify)
     }
 
-    fn next_request(&mut self, store: &mut dyn Store) -> Result<Option<Command>, StoreError> {
+    fn next_request(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
         self.save_stop(store)?;
         self.settle_all_evidence(store)?;
         self.end_recovery(store)?;
         self.publish_due(store)?;
         if self.disk.unsynced().is_some_and(|at| at <= self.clock.now) {
-            self.settle(store)?;
+            self.settle(store).map_err(Trouble::anywhere)?;
         }
         if self.peers.is_paused {
             return Ok(None);

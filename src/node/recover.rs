@@ -3,7 +3,8 @@
 
 use super::value::Node;
 use crate::error::Error;
-use crate::key::{Identity, LogId};
+use crate::judge::Trouble;
+use crate::key::{Identity, LogId, Vkey};
 use crate::state::{Replica, Tables};
 use crate::store::{Store, StoreError};
 use crate::time::Instant;
@@ -85,7 +86,10 @@ impl<T: Tables> Node<T> {
     }
 
     fn load_log(&mut self, store: &mut dyn Store, log: &LogId) -> Result<(), Error> {
-        let (_, stored) = self.key_of(store, log)?;
+        let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
+        if Vkey::<T::Scheme>::trusted(stored.name, stored.key).id() != *log {
+            return Err(StoreError::Damaged.into());
+        }
         if self.logs.len() >= self.logs.limit(&self.config) {
             return Err(Error::TooManyLogs);
         }
@@ -96,7 +100,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// Ends the recovery once enough peers have answered and everything our key ever signed is back.
-    pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), Trouble> {
         let Some(recovery) = self.writing.recovery() else { return Ok(()) };
         let Some(own) = self.logs.own() else { return Ok(()) };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
@@ -104,7 +108,7 @@ impl<T: Tables> Node<T> {
             self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");
         if is_enough && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
-            self.settle(store)?;
+            self.settle(store).map_err(Trouble::anywhere)?;
             self.writing.recovered();
             for peer in self.peers.iter_mut() {
                 peer.has_answered = false;

@@ -1,7 +1,7 @@
 //! The door for what others ask.
 
 use super::value::Node;
-use super::write::{encode, refusal_of};
+use super::write::refusal_of;
 use crate::state::Tables;
 use crate::store::Store;
 use crate::time::Instant;
@@ -90,15 +90,7 @@ impl<T: Tables> Node<T> {
             Request::Key { log } => self.answer_key(store, id, log, buf),
             Request::Fork { log } => self.answer_fork(store, id, log, buf),
             Request::Push(push) => self.answer_push(store, id, push, buf),
-            Request::PushFork { log, proof } => {
-                self.logs.find(log).ok_or(Refusal::Unknown)?;
-                let is_proof = self.take_fork(store, log, proof).map_err(|error| self.refusal(error))?;
-                if !is_proof {
-                    return Err(Refusal::Invalid);
-                }
-                self.settle(store).map_err(refusal_of)?;
-                encode(id, Response::PushedFork { log: *log }, buf)
-            }
+            Request::PushFork { log, proof } => self.answer_fork_push(store, id, log, proof, buf),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Frames that are written in place: what both halves of a conversation send.
 
-use super::prove::{prove_to_head, root_of};
 use super::value::Node;
 use crate::codec::{Reader, Writer, size_of_value};
 use crate::error::Error;
+use crate::judge::{Shelf, Trouble};
 use crate::key::{LogId, Signature};
-use crate::log::{Hash, MAX_PROOF, verify_consistency};
+use crate::log::{Hash, MAX_PROOF};
 use crate::record::Records;
-use crate::state::{Replica, Tables};
+use crate::state::Tables;
 use crate::store::{Store, StoreError};
 use crate::wire::{
     BYTES_PER_RECORD, Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response, SignedContext,
@@ -41,7 +41,7 @@ pub(super) enum BatchError {
     /// The buffer is too small for any batch.
     NoRoom,
     /// The store failed.
-    Store(StoreError),
+    Store(Trouble),
 }
 
 /// A signature's place while what it signs is still being written.
@@ -55,7 +55,8 @@ impl<T: Tables> Node<T> {
     }
 
     /// A failure of the store as a refusal, and as a notice unless it is only not ready.
-    pub(super) fn refusal(&mut self, error: StoreError) -> Refusal {
+    pub(super) fn refusal(&mut self, trouble: Trouble) -> Refusal {
+        let error = self.noted(trouble);
         if !matches!(error, StoreError::NotReady | StoreError::Dropped { .. }) {
             self.disk.report(error);
             self.cache.idle_until = None;
@@ -64,10 +65,11 @@ impl<T: Tables> Node<T> {
     }
 
     /// A log that is followed and not damaged.
-    pub(super) fn served(&self, log: &LogId) -> Result<&Replica, Refusal> {
-        let replica = self.logs.find(log).ok_or(Refusal::Unknown)?;
+    pub(super) fn served(&self, log: &LogId) -> Result<u32, Refusal> {
+        let slot = self.logs.slot(log).ok_or(Refusal::Unknown)?;
         // (Not busy: asking again would bring nothing, and other logs are served.)
-        if replica.is_damaged { Err(Refusal::NotHeld) } else { Ok(replica) }
+        let is_damaged = self.logs.get(slot).is_some_and(|replica| replica.is_damaged);
+        if is_damaged { Err(Refusal::NotHeld) } else { Ok(slot) }
     }
 
     /// Fills in the signature over the body that ends the message.
@@ -87,24 +89,6 @@ impl<T: Tables> Node<T> {
         let slot = front.get_mut(signature_at..).ok_or(Refusal::Busy)?;
         slot.copy_from_slice(signature.as_bytes());
         Ok(message.len())
-    }
-
-    /// Writes a message that ends in a batch, and checks the proof it gives out.
-    pub(super) fn put_batch(
-        &mut self,
-        store: &mut dyn Store,
-        log: &LogId,
-        start: u64,
-        count: u64,
-        buf: &mut [u8],
-        envelope: Envelope,
-    ) -> Result<usize, BatchError> {
-        let written = read_batch(store, log, start, count, buf, envelope);
-        written.inspect_err(|error| {
-            if let BatchError::Store(error) = error {
-                self.note_damage(log, *error);
-            }
-        })
     }
 }
 
@@ -134,13 +118,15 @@ pub(super) fn put_fork(
 #[inline(never)]
 pub(super) fn read_batch(
     store: &mut dyn Store,
+    slot: u32,
     log: &LogId,
     start: u64,
     count: u64,
     buf: &mut [u8],
     envelope: Envelope,
 ) -> Result<usize, BatchError> {
-    let state = store.log(log).map_err(BatchError::Store)?.ok_or(BatchError::NotHeld)?.state;
+    let mut shelf = Shelf::open(store, slot, *log).map_err(BatchError::Store)?.ok_or(BatchError::NotHeld)?;
+    let state = *shelf.state();
     let held = if state.covering.is_some() { state.have } else { state.complete.map_or(0, |head| head.head.size) };
     let head = state.covering.or(state.complete).filter(|_| start < held).ok_or(BatchError::NotHeld)?;
     let most = u64::try_from(buf.len()).unwrap_or(u64::MAX) / u64::from(BYTES_PER_RECORD);
@@ -151,7 +137,7 @@ pub(super) fn read_batch(
     let levels = usize::try_from(u64::BITS - head.head.size.leading_zeros()).unwrap_or(MAX_PROOF) + 1;
     let reserve = 1 + size_of_value(&empty).ok_or(BatchError::NoRoom)? + levels * Hash::LEN + 2 + Writer::LENGTH_PREFIX;
     let room = buf.get_mut(reserve..).ok_or(BatchError::NoRoom)?;
-    let read = store.records(log, start, end, room).map_err(BatchError::Store)?;
+    let read = shelf.store.records(log, start, end, room).map_err(|error| BatchError::Store(shelf.trouble(error)))?;
     if read.count == 0 {
         return Err(BatchError::TooLong);
     }
@@ -159,21 +145,13 @@ pub(super) fn read_batch(
     // ago: walking over them costs next to nothing.)
     let framed = Records::new(room.get(..read.len).unwrap_or_default());
     if framed.skip(read.count).ok() != Some(Records::default()) {
-        return Err(BatchError::Store(StoreError::Damaged));
+        return Err(BatchError::Store(shelf.trouble(StoreError::Damaged)));
     }
 
-    let end = start + read.count;
     let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
-    let proven = prove_to_head(store, log, &state, end, &mut hashes).map_err(BatchError::Store)?;
-    let (head, len) = proven.ok_or(BatchError::NotHeld)?;
-    let proof = hashes.get(..len).unwrap_or_default();
-    let root = root_of(store, log, end).map_err(BatchError::Store)?;
-    if verify_consistency(end, &root, head.head.size, &head.head.root, proof).is_err() {
-        // What a damaged store says is not sent.
-        return Err(BatchError::Store(StoreError::Damaged));
-    }
-    let proof = Proof::new(proof).ok_or(BatchError::NoRoom)?;
-    let front = envelope.frame(Batch { log: *log, start, head, proof, records: &[] });
+    let proven = shelf.prove(start + read.count, &mut hashes).map_err(BatchError::Store)?.ok_or(BatchError::NotHeld)?;
+    let proof = Proof::new(hashes.get(..proven.len).unwrap_or_default()).ok_or(BatchError::NoRoom)?;
+    let front = envelope.frame(Batch { log: *log, start, head: proven.head, proof, records: &[] });
     let mut writer = open(buf, &front).ok_or(BatchError::NoRoom)?;
     writer.put_bytes_from(reserve, read.len).ok_or(BatchError::NoRoom)?;
     Ok(writer.finish().len())

@@ -1,14 +1,14 @@
 //! The node's own log: append, and sign heads over what was appended.
 
-use super::prove::{read_error, reader, root_of};
 use super::value::Node;
 use crate::error::Error;
 use crate::head::{Head, SignedHead};
+use crate::judge::{Shelf, Trouble, read_error};
 use crate::key::LogId;
-use crate::log::{Frontier, Hash, MAX_PROOF, MAX_SIZE, leaf_hash, prove_consistency, verify_consistency};
+use crate::log::{Frontier, Hash, MAX_SIZE, leaf_hash};
 use crate::record::{LENGTH_LEN, MAX_RECORD, Records};
 use crate::state::{List, Tables};
-use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
+use crate::store::{Commit, LogState, Store, StoreError};
 use crate::time::Instant;
 use crate::wire::BYTES_PER_RECORD;
 
@@ -52,12 +52,11 @@ impl<T: Tables> Node<T> {
         if record.len() > MAX_RECORD.min(longest) {
             return Err(Error::RecordTooLong);
         }
-        let stored = self.own_stored(store)?;
+        let Shelf { store, log: own, stored, .. } = self.own_shelf(store)?;
         let start = stored.state.have;
         if start >= MAX_SIZE {
             return Err(Error::LogFull);
         }
-        let own = self.writing.id();
         let mut frontier = Frontier::load(start, |position| store.hash(&own, position)).map_err(read_error)?;
         // What is built upon is what was appended before, not what a failing device makes of it.
         let complete = stored.state.complete.map(|signed| signed.head).filter(|head| head.size == start);
@@ -125,24 +124,24 @@ impl<T: Tables> Node<T> {
     fn sign_head(&mut self, store: &mut dyn Store, size: u64) -> Result<Head, Error> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
-        let stored = self.own_stored(store)?;
-        let own = self.writing.id();
-        let slot = self.logs.slot(&own).ok_or(Error::UnknownLog)?;
-        let head = Head { size, root: root_of(store, &own, size)? };
-        let leads_on = match self.writing.root() {
-            Some(root) => leads_to(store, &own, Some(head), &Head { size: stored.state.have, root })?,
-            None => true,
-        };
-        let signed = stored.state.complete.map(|signed| signed.head);
-        if !leads_on || !leads_to(store, &own, signed, &head)? {
+        let mut shelf = self.own_shelf(store)?;
+        let head = Head { size, root: shelf.root_at(size).map_err(failed)? };
+        // From the head signed last to this one, and from this one to all that was appended.
+        let before = shelf.state().complete.map(|signed| signed.head);
+        let all = self.writing.root().map(|root| Head { size: shelf.state().have, root });
+        let leads = [(Some(head), all), (before, Some(head))].into_iter().try_fold(true, |leads, steps| match steps {
+            (Some(from), Some(to)) if leads => shelf.leads(&from, &to),
+            _ => Ok(leads),
+        });
+        if !leads.map_err(failed)? {
             // Signed, this would be a second history: what the store says now is not what was signed before.
-            self.damaged(slot);
+            self.damaged(shelf.slot);
             return Err(Error::Damaged);
         }
         let signed = SignedHead::sign(self.writing.identity(), head);
-        let state = LogState { complete: Some(signed), ..stored.state };
+        let state = LogState { complete: Some(signed), ..*shelf.state() };
         let commit = Commit { start: state.have, records: Records::default(), hashes: &[], state, proof: &[] };
-        self.commit(store, slot, &commit, None)?;
+        self.commit(&mut shelf, &commit, None).map_err(failed)?;
         self.writing.published(head, self.clock.now);
         Ok(head)
     }
@@ -213,7 +212,7 @@ impl<T: Tables> Node<T> {
 
     /// Signs a head if there are records that have none. A store that fails at it keeps nothing else from
     /// being done.
-    pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), Trouble> {
         let now = self.clock.now;
         let own = self.logs.own();
         let is_due = own.is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
@@ -222,10 +221,9 @@ impl<T: Tables> Node<T> {
         }
         let Some(slot) = self.logs.slot(&self.writing.id()) else { return Ok(()) };
         match self.next_size(store).map_err(Error::Store).and_then(|size| self.sign_head(store, size)) {
-            Err(Error::Store(StoreError::NotReady)) => Err(StoreError::NotReady),
+            Err(Error::Store(error)) if error == StoreError::NotReady => Err(Trouble::at(slot, error)),
             Err(Error::Store(error)) => {
-                let own = self.writing.id();
-                self.note_damage(&own, error);
+                let error = self.noted(Trouble::at(slot, error));
                 self.block(slot, error);
                 Ok(())
             }
@@ -233,20 +231,22 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// What the store holds of the node's own log, which is created there with its first record.
+    /// The node's own log as the store holds it, where it is created with its first record.
     #[inline(never)]
-    fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
+    fn own_shelf<'s>(&mut self, store: &'s mut dyn Store) -> Result<Shelf<'s>, Error> {
+        let own = self.writing.id();
+        let slot = self.logs.slot(&own).ok_or(Error::UnknownLog)?;
         let have = self.logs.own().map_or(0, |own| own.have);
-        let stored = store.log(&self.writing.id())?;
-        match stored {
+        let stored = match store.log(&own)? {
             // A store that knows this log while the node has none: the node was begun anew on it.
-            Some(stored) if stored.state.have != have => Err(Error::LogExists),
-            Some(stored) => Ok(stored),
+            Some(stored) if stored.state.have != have => return Err(Error::LogExists),
+            Some(stored) => stored,
             None => {
                 self.create_own(store)?;
-                Ok(store.log(&self.writing.id())?.ok_or(StoreError::Mismatch)?)
+                store.log(&own)?.ok_or(StoreError::Mismatch)?
             }
-        }
+        };
+        Ok(Shelf { store, slot, log: own, stored })
     }
 
     /// Tries to have the store remember that writing has ended; if it cannot now, polls try again.
@@ -256,16 +256,16 @@ impl<T: Tables> Node<T> {
     }
 
     /// Has the store remember that writing has ended.
-    pub(super) fn save_stop(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn save_stop(&mut self, store: &mut dyn Store) -> Result<(), Trouble> {
+        let own = self.writing.id();
         if self.writing.is_stop_unsaved()
-            && let Some(slot) = self.logs.slot(&self.writing.id())
+            && let Some(slot) = self.logs.slot(&own)
         {
-            if store.log(&self.writing.id())?.is_some() {
-                match self.restate(store, slot, &mut |state| state.stopped = true) {
+            if let Some(mut shelf) = Shelf::open(store, slot, own)? {
+                match self.restate(&mut shelf, &mut |state| state.stopped = true) {
                     // What is held of the log is damaged: that ends its writing as well, and must not end all else.
-                    Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
-                        let own = self.writing.id();
-                        self.note_damage(&own, error);
+                    Err(trouble) if trouble.is_damage() => {
+                        self.noted(trouble);
                     }
                     saved => saved?,
                 }
@@ -276,21 +276,9 @@ impl<T: Tables> Node<T> {
     }
 }
 
-/// Whether a log, as the store has it, leads from the head signed last to this one.
-#[inline(never)]
-fn leads_to(store: &mut dyn Store, log: &LogId, before: Option<Head>, head: &Head) -> Result<bool, StoreError> {
-    let Some(before) = before else { return Ok(true) };
-    let mut proof = [[0; Hash::LEN]; MAX_PROOF];
-    let mut count = 0;
-    let emit = |hash: Hash| {
-        if let Some(slot) = proof.get_mut(count) {
-            *slot = *hash.as_bytes();
-            count += 1;
-        }
-    };
-    prove_consistency(before.size, head.size, reader(store, log), emit).map_err(read_error)?;
-    let proof = proof.get(..count).unwrap_or_default();
-    Ok(verify_consistency(before.size, &before.root, head.size, &head.root, proof).is_ok())
+/// The store's failure, in a call whose caller is told of it.
+fn failed(trouble: Trouble) -> Error {
+    trouble.into_parts().0.into()
 }
 
 /// Frames a record in the scratch space of hashes.

@@ -1,7 +1,7 @@
 //! What a node wants done.
 
-use super::info::PeerId;
 use super::notice::Notice;
+use super::peer::PeerId;
 use crate::key::LogId;
 use crate::wire::RequestId;
 

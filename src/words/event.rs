@@ -1,6 +1,6 @@
 //! What happens to a node.
 
-use super::info::PeerId;
+use super::peer::PeerId;
 use crate::wire::{RequestId, Response};
 
 /// Something that happened, told to [`Node::handle`](crate::Node::handle).

@@ -7,12 +7,14 @@ mod config;
 mod event;
 mod info;
 mod notice;
+mod peer;
 mod start;
 
 pub(crate) use command::Kind;
 pub use command::{Ask, Command};
 pub use config::{Config, Introductions};
 pub use event::Event;
-pub use info::{Health, LogInfo, PeerId, PeerInfo, RecoveryInfo};
+pub use info::{Health, LogInfo, PeerInfo, RecoveryInfo};
 pub use notice::{Fault, Notice, PushOutcome, SyncError, SyncReport};
+pub use peer::PeerId;
 pub use start::{Answers, Start};

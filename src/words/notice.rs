@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::info::PeerId;
+use super::peer::PeerId;
 use crate::head::Head;
 use crate::key::LogId;
 use crate::store::StoreError;

@@ -1,12 +1,13 @@
 //! Fork proofs: asked for, and pushed on.
 
 use crate::error::Error;
+use crate::judge::Trouble;
 use crate::key::LogId;
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
-use crate::node::write::{frame, put_fork};
+use crate::node::write::{encode, frame, put_fork, refusal_of};
 use crate::state::Tables;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::wire::{Refusal, RequestId, Response};
 use crate::words::{Ask, Command, Fault, PeerId};
 
@@ -16,8 +17,8 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         log: LogId,
-    ) -> Result<Option<Command>, StoreError> {
-        self.settle(store)?;
+    ) -> Result<Option<Command>, Trouble> {
+        self.settle(store).map_err(Trouble::anywhere)?;
         Ok(self.ask(peer, Ask::PushFork { log }))
     }
 
@@ -29,15 +30,34 @@ impl<T: Tables> Node<T> {
         log: &LogId,
         buf: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let replica = self.logs.find(log).ok_or(Refusal::Unknown)?;
-        if !replica.is_forked {
+        let slot = self.logs.slot(log).ok_or(Refusal::Unknown)?;
+        if !self.logs.get(slot).is_some_and(|replica| replica.is_forked) {
             return Err(Refusal::NotHeld);
         }
         match put_fork(store, log, &frame(id, Response::Fork { log: *log, proof: &[] }), buf) {
             Ok(len) => len.ok_or(Refusal::NotHeld),
-            Err(Error::Store(error)) => Err(self.refusal(error)),
+            Err(Error::Store(error)) => Err(self.refusal(Trouble::at(slot, error))),
             Err(_) => Err(Refusal::Busy),
         }
+    }
+
+    /// Takes a fork proof that was pushed.
+    #[inline(never)]
+    pub(in crate::node) fn answer_fork_push(
+        &mut self,
+        store: &mut dyn Store,
+        id: RequestId,
+        log: &LogId,
+        proof: &[u8],
+        buf: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        self.logs.find(log).ok_or(Refusal::Unknown)?;
+        let is_proof = self.take_fork(store, log, proof).map_err(|trouble| self.refusal(trouble))?;
+        if !is_proof {
+            return Err(Refusal::Invalid);
+        }
+        self.settle(store).map_err(refusal_of)?;
+        encode(id, Response::PushedFork { log: *log }, buf)
     }
 
     /// A fork proof came that was asked for.
@@ -47,12 +67,16 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         log: &LogId,
         proof: &[u8],
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         match self.take_fork(store, log, proof) {
             Ok(false) => Ok(Ending::Fault(Fault::FalseForkProof, Blame::Transport)),
-            // (A proof that a damaged store leaves unchecked is nobody's fault.)
-            Ok(true) | Err(StoreError::Damaged | StoreError::Mismatch) => Ok(Ending::Answered),
-            Err(error) => Err(error),
+            Ok(true) => Ok(Ending::Answered),
+            // A proof that a damaged store leaves unchecked is nobody's fault.
+            Err(trouble) if trouble.is_damage() => {
+                self.noted(trouble);
+                Ok(Ending::Answered)
+            }
+            Err(trouble) => Err(trouble),
         }
     }
 

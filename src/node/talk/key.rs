@@ -1,12 +1,13 @@
 //! Keys: an unknown log.
 
 use crate::error::Error;
+use crate::judge::Trouble;
 use crate::key::{LogId, Name, Vkey};
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
 use crate::node::write::encode;
 use crate::state::{Note, Tables};
-use crate::store::{Origin, Store, StoreError};
+use crate::store::{Origin, Store};
 use crate::wire::{Refusal, RequestId, Response};
 use crate::words::{Fault, PeerId};
 
@@ -23,8 +24,11 @@ impl<T: Tables> Node<T> {
             let vkey = self.writing.identity().vkey();
             return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
         }
-        self.logs.find(log).ok_or(Refusal::Unknown)?;
-        let (vkey, _) = self.key_of(store, log).map_err(|error| self.refusal(error))?;
+        let slot = self.logs.slot(log).ok_or(Refusal::Unknown)?;
+        let vkey = match self.shelf(store, slot) {
+            Ok(shelf) => shelf.vkey::<T::Scheme>(),
+            Err(trouble) => return Err(self.refusal(trouble)),
+        };
         encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
     }
 
@@ -37,7 +41,7 @@ impl<T: Tables> Node<T> {
         log: LogId,
         name: &str,
         key: [u8; 32],
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         // The id commits to name and key, so whoever sends them cannot lie about them.
         let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
         let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {
@@ -47,7 +51,7 @@ impl<T: Tables> Node<T> {
         let is_new = self.logs.find(&log).is_none();
         if is_new && self.may_introduce(peer) {
             match self.follow_as(store, &vkey, Origin::Introduced(by)) {
-                Err(Error::Store(error)) => return Err(error),
+                Err(Error::Store(error)) => return Err(Trouble::anywhere(error)),
                 Err(_) => {}
                 Ok(()) => {
                     if let Some(peer) = self.peers.find_mut(peer) {

@@ -1,30 +1,27 @@
 //! Proofs: roots disagree. What the peer's root is at a size, and how that leads to its head.
 
-use crate::head::SignedHead;
+use crate::judge::{Proven, Shelf, Side, Trouble, read_error};
 use crate::key::LogId;
-use crate::log::{Hash, MAX_PROOF, verify_consistency};
+use crate::log::{Hash, MAX_PROOF, root_at, verify_consistency};
 use crate::node::ending::{Blame, Ending};
-use crate::node::evidence::Side;
-use crate::node::prove::{prove_to_head, root_of};
 use crate::node::value::Node;
 use crate::node::write::encode;
 use crate::state::{Root, Tables, View};
-use crate::store::{Store, StoreError, StoredLog};
+use crate::store::Store;
 use crate::wire::{Proof, ProofAnswer, Refusal, RequestId, Response};
 use crate::words::{Fault, PeerId};
 
 impl<T: Tables> Node<T> {
     /// Holds the root that a peer claims against our own at that size.
     #[inline(never)]
-    pub(in crate::node) fn compare(&mut self, store: &mut dyn Store, at: usize, view: &View) -> Result<(), StoreError> {
-        let root = root_of(store, &view.log, view.complete.size);
+    pub(in crate::node) fn compare(&mut self, store: &mut dyn Store, at: usize, view: &View) -> Result<(), Trouble> {
+        let Some(slot) = self.logs.slot(&view.log) else { return Ok(()) };
+        let root = root_in(store, slot, &view.log, view.complete.size);
         let is_disputed = match root {
             // Older than what is held: there is nothing to compare it with.
-            Err(StoreError::Dropped { .. }) => false,
-            Err(StoreError::Damaged | StoreError::Mismatch) => {
-                if let Some(slot) = self.logs.slot(&view.log) {
-                    self.damaged(slot);
-                }
+            Err(trouble) if trouble.is_dropped() => false,
+            Err(trouble) if trouble.is_damage() => {
+                self.noted(trouble);
                 false
             }
             root => root? != view.complete.root,
@@ -46,36 +43,13 @@ impl<T: Tables> Node<T> {
         limit: u32,
         buf: &mut [u8],
     ) -> Result<usize, Refusal> {
-        self.served(log)?;
+        let slot = self.served(log)?;
         let buf = self.within(limit, buf);
         let mut hashes = [[0; Hash::LEN]; MAX_PROOF];
-        let proven = Self::prove_at(store, log, size, &mut hashes);
-        let proven = proven.inspect_err(|error| self.note_damage(log, *error));
-        let (head, root, count) = proven.map_err(|error| self.refusal(error))?.ok_or(Refusal::NotHeld)?;
-        let proof = Proof::new(hashes.get(..count).unwrap_or_default()).ok_or(Refusal::Busy)?;
+        let proven = prove_at(store, slot, *log, size, &mut hashes);
+        let Proven { head, root, len } = proven.map_err(|trouble| self.refusal(trouble))?.ok_or(Refusal::NotHeld)?;
+        let proof = Proof::new(hashes.get(..len).unwrap_or_default()).ok_or(Refusal::Busy)?;
         encode(id, Response::Proof(ProofAnswer { log: *log, size, root, head, proof }), buf)
-    }
-
-    /// The head, our root at `size`, and the proof between them, checked before it is given out: what a
-    /// damaged store says is not sent.
-    fn prove_at(
-        store: &mut dyn Store,
-        log: &LogId,
-        size: u64,
-        hashes: &mut [[u8; Hash::LEN]; MAX_PROOF],
-    ) -> Result<Option<(SignedHead, Hash, usize)>, StoreError> {
-        // A log of its own that is still empty is not in the store yet.
-        let Some(StoredLog { state, .. }) = store.log(log)? else { return Ok(None) };
-        if size == 0 {
-            return Ok(state.complete.or(state.covering).map(|head| (head, Hash::EMPTY_ROOT, 0)));
-        }
-        let Some((head, count)) = prove_to_head(store, log, &state, size, hashes)? else { return Ok(None) };
-        let root = root_of(store, log, size)?;
-        let proof = hashes.get(..count).unwrap_or_default();
-        if verify_consistency(size, &root, head.head.size, &head.head.root, proof).is_err() {
-            return Err(StoreError::Damaged);
-        }
-        Ok(Some((head, root, count)))
     }
 
     /// A proof came: at the size asked about the peer's log is ours, or the log has forked, or the peer
@@ -86,11 +60,11 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         answer: &ProofAnswer<'_>,
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         match self.judge_proof(store, peer, answer) {
-            Err(error @ (StoreError::Damaged | StoreError::Mismatch)) => {
+            Err(trouble) if trouble.is_damage() => {
                 // Our own store cannot be held against the answer: that is nobody's fault but ours.
-                self.note_damage(&answer.log, error);
+                self.noted(trouble);
                 Ok(Ending::Answered)
             }
             judged => judged,
@@ -102,11 +76,11 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         peer: PeerId,
         answer: &ProofAnswer<'_>,
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         let (log, size) = (answer.log, answer.size);
         let Some(slot) = self.logs.slot(&log) else { return Ok(Ending::None) };
-        let (vkey, stored) = self.key_of(store, &log)?;
-        if answer.head.verify(&vkey).is_err() {
+        let mut shelf = self.shelf(store, slot)?;
+        if answer.head.verify(&shelf.vkey::<T::Scheme>()).is_err() {
             return Ok(Ending::Fault(Fault::HeadSignature, Blame::Transport));
         }
         let head = answer.head.head;
@@ -118,18 +92,18 @@ impl<T: Tables> Node<T> {
             }
             return Ok(Ending::Fault(Fault::FalseProof, Blame::Transport));
         }
-        let is_ours = match root_of(store, &log, size) {
-            Err(StoreError::Dropped { .. }) => None,
+        let is_ours = match shelf.root_at(size) {
+            Err(trouble) if trouble.is_dropped() => None,
             root => Some(root? == answer.root),
         };
         let sent_batch =
             self.views.of(&log, peer).is_some_and(|view| matches!(view.root, Root::Disputed { by_batch: true, .. }));
         if is_ours == Some(false) {
             let side = Side { head: answer.head, root: answer.root, proof: answer.proof.hashes() };
-            self.prove_fork(store, slot, &vkey, &stored, size, &side)?;
+            self.prove_fork(&mut shelf, size, &side)?;
             self.own_head_met(slot, head);
         } else {
-            self.judge(store, slot, &vkey, &stored, answer.head)?;
+            self.judge(&mut shelf, answer.head)?;
         }
         self.clear_dispute(&log, peer);
         let is_forked = self.logs.get(slot).is_some_and(|replica| replica.is_forked);
@@ -148,4 +122,27 @@ impl<T: Tables> Node<T> {
             view.retry_at = self.clock.now + self.config.timeout;
         }
     }
+}
+
+/// Our root at a size: nothing else of the log is read.
+#[inline(never)]
+fn root_in(store: &mut dyn Store, slot: u32, log: &LogId, size: u64) -> Result<Hash, Trouble> {
+    root_at(size, |position| store.hash(log, position)).map_err(|error| Trouble::at(slot, read_error(error)))
+}
+
+/// Our root at a size, and how it leads to a signed head; from size 0 there is no proof.
+fn prove_at(
+    store: &mut dyn Store,
+    slot: u32,
+    log: LogId,
+    size: u64,
+    hashes: &mut [[u8; Hash::LEN]; MAX_PROOF],
+) -> Result<Option<Proven>, Trouble> {
+    // A log of its own that is still empty is not in the store yet.
+    let Some(mut shelf) = Shelf::open(store, slot, log)? else { return Ok(None) };
+    if size > 0 {
+        return shelf.prove(size, hashes);
+    }
+    let head = shelf.state().complete.or(shelf.state().covering);
+    Ok(head.map(|head| Proven { head, root: Hash::EMPTY_ROOT, len: 0 }))
 }

@@ -3,13 +3,14 @@
 use crate::codec::write_value;
 use crate::error::Error;
 use crate::head::Head;
+use crate::judge::Trouble;
 use crate::key::{LogId, Signature};
 use crate::node::accept::Accepted;
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
-use crate::node::write::{BatchError, Envelope, NO_SIGNATURE, frame, open, refusal_of};
+use crate::node::write::{BatchError, Envelope, NO_SIGNATURE, frame, open, read_batch, refusal_of};
 use crate::state::{Replica, Tables, View};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::wire::{Batch, Entry, Proof, Push, PushWord, Refusal, RequestId, Response, Signed, SignedContext};
 use crate::words::{Ask, Command, Fault, PeerId, PushOutcome};
 
@@ -19,7 +20,7 @@ impl<T: Tables> Node<T> {
         &mut self,
         store: &mut dyn Store,
         view: &View,
-    ) -> Result<Option<Command>, StoreError> {
+    ) -> Result<Option<Command>, Trouble> {
         let replica = self.logs.find(&view.log);
         let provable = replica.map_or(0, Replica::provable);
         let complete = replica.map_or(0, |replica| replica.complete.size);
@@ -33,13 +34,13 @@ impl<T: Tables> Node<T> {
         peer: PeerId,
         log: LogId,
         start: u64,
-    ) -> Result<Option<Command>, StoreError> {
+    ) -> Result<Option<Command>, Trouble> {
         if self.requests.is_pushed(peer, &log) {
             return Ok(None);
         }
         // Nothing leaves that is not durable.
         if !cfg!(verisoo_bug = "pushed-before-durable") {
-            self.settle(store)?;
+            self.settle(store).map_err(Trouble::anywhere)?;
         }
         let command = self.ask(peer, Ask::Push { log, start });
         if cfg!(verisoo_bug = "sent-taken-for-received") && log == self.writing.id() {
@@ -62,16 +63,17 @@ impl<T: Tables> Node<T> {
         }
         let (from, nonce) = (self.writing.id(), self.chance.nonce(id));
         let envelope = Envelope::Push { id, from, nonce };
-        match self.put_batch(store, log, start, u64::MAX, buf, envelope) {
+        let slot = self.logs.slot(log).ok_or(Error::UnknownLog)?;
+        match read_batch(store, slot, log, start, u64::MAX, buf, envelope) {
             Ok(len) => Ok(len),
+            Err(BatchError::NoRoom) => Err(Error::BufferTooSmall),
+            Err(BatchError::Store(trouble)) if !trouble.is_dropped() => Err(self.noted(trouble).into()),
             // A head can be offered without the records that do not fit, or that are not held any more.
-            Err(BatchError::NotHeld | BatchError::TooLong | BatchError::Store(StoreError::Dropped { .. })) => {
+            Err(BatchError::NotHeld | BatchError::TooLong | BatchError::Store(_)) => {
                 let head = store.log(log)?.and_then(|stored| stored.state.complete).ok_or(Error::UnknownLog)?;
                 let batch = Batch { log: *log, start: head.head.size, head, proof: Proof::default(), records: &[] };
                 envelope.frame(batch).encode(buf).map(<[u8]>::len).ok_or(Error::BufferTooSmall)
             }
-            Err(BatchError::NoRoom) => Err(Error::BufferTooSmall),
-            Err(BatchError::Store(error)) => Err(error.into()),
         }
     }
 
@@ -84,11 +86,10 @@ impl<T: Tables> Node<T> {
         buf: &mut [u8],
     ) -> Result<usize, Refusal> {
         let batch = &push.batch;
-        self.served(&batch.log)?;
-        let slot = self.logs.slot(&batch.log).ok_or(Refusal::Unknown)?;
+        let slot = self.served(&batch.log)?;
         let before = self.logs.get(slot).map_or((Head::EMPTY, 0), |replica| (replica.unproven, replica.seen));
         let accepted = self.accept(store, slot, batch, None);
-        let accepted = accepted.map_err(|error| self.refusal(error))?;
+        let accepted = accepted.map_err(|trouble| self.refusal(trouble))?;
         self.save_stop_soon(store);
         if accepted != Accepted::Known {
             self.cache.idle_until = None;

@@ -2,13 +2,14 @@
 
 use core::num::NonZeroU64;
 
+use crate::judge::Trouble;
 use crate::key::LogId;
 use crate::node::accept::Accepted;
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
-use crate::node::write::{BatchError, Envelope};
+use crate::node::write::{BatchError, Envelope, read_batch};
 use crate::state::{Note, Peer, Replica, Root, Tables, View};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::wire::{Batch, Refusal, RequestId};
 use crate::words::{Ask, Command, Fault, PeerId, SyncError};
 
@@ -100,12 +101,12 @@ impl<T: Tables> Node<T> {
         count: u64,
         buf: &mut [u8],
     ) -> Result<usize, Refusal> {
-        self.served(log)?;
-        self.put_batch(store, log, start, count, buf, Envelope::Answer { id }).map_err(|error| match error {
+        let slot = self.served(log)?;
+        read_batch(store, slot, log, start, count, buf, Envelope::Answer { id }).map_err(|error| match error {
             BatchError::NotHeld => Refusal::NotHeld,
             BatchError::TooLong => Refusal::TooLong { index: start },
             BatchError::NoRoom => Refusal::Busy,
-            BatchError::Store(error) => self.refusal(error),
+            BatchError::Store(trouble) => self.refusal(trouble),
         })
     }
 
@@ -117,7 +118,7 @@ impl<T: Tables> Node<T> {
         peer: PeerId,
         asked: u64,
         batch: &Batch<'_>,
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         let (log, start) = (batch.log, batch.start);
         let Some(slot) = self.logs.slot(&log) else { return Ok(Ending::None) };
         let have = self.logs.get(slot).map_or(0, |replica| replica.have);

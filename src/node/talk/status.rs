@@ -2,6 +2,7 @@
 
 use crate::codec::Writer;
 use crate::head::{Head, SignedHead};
+use crate::judge::Trouble;
 use crate::key::{LogId, Signature};
 use crate::log::Hash;
 use crate::node::ending::{Blame, Ending};
@@ -92,18 +93,9 @@ impl<T: Tables> Node<T> {
     ) -> Result<usize, Refusal> {
         let buf = self.within(asked.limit, buf);
         let digest = self.digest();
-        let own = match self.logs.find(&asked.asker).map(|replica| own_log(store, replica)) {
-            Some(Ok(own)) => Some(own),
-            // One log that cannot be read must not silence the node on all others.
-            Some(Err(error @ (StoreError::Damaged | StoreError::Mismatch))) => {
-                self.note_damage(&asked.asker, error);
-                None
-            }
-            Some(Err(error)) => return Err(refusal_of(error)),
-            None => None,
-        };
+        let own = self.hold_of(store, &asked.asker)?;
         let listed = asked.digest != digest && asked.compared != Some(digest);
-        let mut body = StatusBody {
+        let body = StatusBody {
             digest,
             max_message: self.config.max_message,
             recovering: self.writing.is_recovering(),
@@ -115,38 +107,26 @@ impl<T: Tables> Node<T> {
         let empty = Response::Status(Signed { signature: NO_SIGNATURE, body: &[] });
         let mut writer = open(buf, &frame(id, empty)).ok_or(Refusal::Busy)?;
         let signature_at = writer.len() - Signature::LEN;
-        let replicas = &self.logs;
-        let written = writer.put_bytes_with(|buf| {
-            let mut writer = Writer::new(buf);
-            let Some(()) = writer.put(&body).and_then(|()| writer.reopen()) else { return Err(StoreError::NotReady) };
-            // `more` stands before the entries and is known after them: it is one byte, mended below.
-            let more_at = writer.len() - 1;
-            let entries = writer.put_bytes_with(|buf| {
-                let mut writer = Writer::new(buf);
-                let mut rest = replicas.iter_after(asked.after.as_ref()).filter(|_| listed);
-                for replica in &mut rest {
-                    let unproven = signed_unproven(store, replica)?;
-                    if writer.put(&replica.entry(unproven)).is_none() {
-                        body.more = true;
-                        break;
-                    }
-                }
-                Ok::<_, StoreError>(writer.finish().len())
-            })?;
-            if entries.is_none() {
-                return Err(StoreError::NotReady);
-            }
-            if body.more {
-                writer.set(more_at, 1);
-            }
-            Ok::<_, StoreError>(writer.finish().len())
-        });
-        match written {
-            Ok(Some(())) => {}
-            Ok(None) => return Err(Refusal::Busy),
-            Err(error) => return Err(refusal_of(error)),
-        }
+        let mut rest = self.logs.iter_after(asked.after.as_ref()).filter(|_| listed);
+        let written = writer.put_bytes_with(|buf| put_listing(buf, &body, store, &mut rest));
+        written.map_err(refusal_of)?.ok_or(Refusal::Busy)?;
         self.sign(writer, signature_at, SignedContext::Status, &asked.asker, &asked.nonce)
+    }
+
+    /// What we know of the asker's own log; `None` where it is not followed, or cannot be read: one log that cannot
+    /// must not silence the node on all others.
+    fn hold_of(&mut self, store: &mut dyn Store, asker: &LogId) -> Result<Option<OwnLog>, Refusal> {
+        let Some(slot) = self.logs.slot(asker) else { return Ok(None) };
+        let Some(replica) = self.logs.get(slot) else { return Ok(None) };
+        let own = own_log(store, replica).map_err(|error| Trouble::at(slot, error));
+        match own {
+            Err(trouble) if trouble.is_damage() => {
+                self.noted(trouble);
+                Ok(None)
+            }
+            Err(trouble) => Err(refusal_of(trouble.into_parts().0)),
+            Ok(own) => Ok(Some(own)),
+        }
     }
 
     /// A status came.
@@ -157,7 +137,7 @@ impl<T: Tables> Node<T> {
         peer: PeerId,
         request: RequestId,
         status: &Signed<'_>,
-    ) -> Result<Ending, StoreError> {
+    ) -> Result<Ending, Trouble> {
         let Some(known) = self.peers.find(peer) else { return Ok(Ending::None) };
         if !status.verify(SignedContext::Status, &known.vkey, &self.writing.id(), &self.chance.nonce(request)) {
             // Somebody else may have made it: a failure, nobody's fault.
@@ -179,19 +159,17 @@ impl<T: Tables> Node<T> {
 
     /// What the peer knows of our own log; `false` where it shows a head that we cannot have signed.
     #[inline(never)]
-    fn hear_of_own_log(
-        &mut self,
-        store: &mut dyn Store,
-        peer: PeerId,
-        body: &StatusBody<'_>,
-    ) -> Result<bool, StoreError> {
+    fn hear_of_own_log(&mut self, store: &mut dyn Store, peer: PeerId, body: &StatusBody<'_>) -> Result<bool, Trouble> {
         let Some(slot) = self.logs.slot(&self.writing.id()) else { return Ok(true) };
         if let Some(head) = body.own.and_then(|own| own.head) {
             match self.observe(store, slot, head) {
                 Ok(Observed::NotSigned) => return Ok(false),
-                // Our log is damaged here, and that has been noted; the rest of the status is worth having.
-                Ok(_) | Err(StoreError::Damaged | StoreError::Mismatch) => {}
-                Err(error) => return Err(error),
+                Ok(_) => {}
+                // Our log is damaged here; the rest of the status is worth having.
+                Err(trouble) if trouble.is_damage() => {
+                    self.noted(trouble);
+                }
+                Err(trouble) => return Err(trouble),
             }
         }
         if let Some(own) = body.own {
@@ -283,7 +261,10 @@ impl<T: Tables> Node<T> {
                 // The peer has signed that its log signed this.
                 Ok(Observed::NotSigned) => self.accuse(peer, Fault::HeadSignature),
                 // It is in the next status again.
-                Err(_) => is_heard = false,
+                Err(trouble) => {
+                    self.noted(trouble);
+                    is_heard = false;
+                }
             }
         }
         let syncs = self.peers.find(peer).is_some_and(|peer| peer.is_syncing(Stage::Comparing));
@@ -404,4 +385,35 @@ fn signed_unproven(store: &mut dyn Store, replica: &Replica) -> Result<Option<Si
         Err(StoreError::Damaged | StoreError::Mismatch) => Ok(None),
         stored => Ok(stored?.and_then(|stored| stored.state.unproven)),
     }
+}
+
+/// Writes the body of a status to the front of `buf`: its head, and as many entries as fit; `more` where not all do.
+/// How many bytes that is.
+fn put_listing<'r>(
+    buf: &mut [u8],
+    body: &StatusBody<'_>,
+    store: &mut dyn Store,
+    replicas: &mut impl Iterator<Item = &'r Replica>,
+) -> Result<usize, StoreError> {
+    let mut writer = Writer::new(buf);
+    let Some(()) = writer.put(body).and_then(|()| writer.reopen()) else { return Err(StoreError::NotReady) };
+    // `more` stands before the entries and is known after them.
+    let more_at = writer.mark();
+    let mut is_more = false;
+    let entries = writer.put_bytes_with(|buf| {
+        let mut writer = Writer::new(buf);
+        for replica in replicas {
+            let unproven = signed_unproven(store, replica)?;
+            if writer.put(&replica.entry(unproven)).is_none() {
+                is_more = true;
+                break;
+            }
+        }
+        Ok::<_, StoreError>(writer.finish().len())
+    });
+    entries?.ok_or(StoreError::NotReady)?;
+    if is_more {
+        writer.set(more_at, 1);
+    }
+    Ok(writer.finish().len())
 }

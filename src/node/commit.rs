@@ -110,6 +110,7 @@ impl<T: Tables> Node<T> {
         }
     }
 
+    /// The store failed at something that a poll does, which is tried again after a while.
     pub(super) fn store_failed(&mut self, error: StoreError) {
         self.disk.failed(error, self.clock.now, self.config.interval);
     }

@@ -2,7 +2,7 @@
 
 use super::value::Node;
 use crate::judge::Trouble;
-use crate::state::{Due, Peer, Tables, View};
+use crate::state::{Due, Peer, Tables, View, Wake};
 use crate::store::Store;
 use crate::words::{Ask, Command, SyncError};
 
@@ -11,7 +11,11 @@ const PER_PEER: usize = 16;
 
 impl<T: Tables> Node<T> {
     /// The next request that a difference with a peer calls for.
-    pub(super) fn next_for_views(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
+    pub(super) fn next_for_views(
+        &mut self,
+        store: &mut dyn Store,
+        wake: &mut Wake,
+    ) -> Result<Option<Command>, Trouble> {
         // The search goes on where it last ended, so that no difference starves behind others.
         let mut left = self.views.len();
         while left > 0 {
@@ -39,6 +43,7 @@ impl<T: Tables> Node<T> {
                     continue;
                 }
             }
+            self.wait_for(at, wake);
             match self.act(store, at, due) {
                 Ok(Some(command)) => return Ok(Some(command)),
                 Ok(None) => {}
@@ -63,6 +68,15 @@ impl<T: Tables> Node<T> {
         Ok(due_of(self))
     }
 
+    /// Waits until a difference, and its log, are no longer left alone.
+    pub(super) fn wait_for(&self, at: usize, wake: &mut Wake) {
+        let Some(view) = self.views.get(at) else { return };
+        wake.wait(view.retry_at);
+        if let Some(replica) = self.logs.find(&view.log) {
+            wake.wait(replica.blocked_until);
+        }
+    }
+
     /// There is no difference with a peer any more. Where it brought what there was, and a head beyond what is
     /// held has become known meanwhile, it may have more by now.
     fn caught_up(&mut self, at: usize) {
@@ -79,7 +93,10 @@ impl<T: Tables> Node<T> {
 
     fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, Trouble> {
         let Some(view) = self.views.get(at).cloned() else { return Ok(None) };
-        if matches!(due, Due::Nothing | Due::Behind) || view.retry_at > self.clock.now {
+        if matches!(due, Due::Nothing | Due::Behind) {
+            return Ok(None);
+        }
+        if view.retry_at > self.clock.now {
             return Ok(None);
         }
         let is_asked = self.peers.find(view.peer).is_some_and(Peer::is_asked);

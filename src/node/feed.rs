@@ -3,16 +3,16 @@
 use super::value::Node;
 use crate::judge::Trouble;
 use crate::key::LogId;
-use crate::state::Tables;
+use crate::state::{Tables, Wake};
 use crate::store::Store;
 use crate::words::{Command, PeerId};
 
 impl<T: Tables> Node<T> {
     /// The next change that a peer is to be told of. Each peer has a place in the order of changes; what
     /// changed again before the peer was told is told once.
-    pub(super) fn next_offer(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
+    pub(super) fn next_offer(&mut self, store: &mut dyn Store, wake: &mut Wake) -> Result<Option<Command>, Trouble> {
         for at in 0..self.peers.len() {
-            while let Some((peer, slot)) = self.next_change(at) {
+            while let Some((peer, slot)) = self.next_change(at, wake) {
                 let offer = match self.offer(store, &peer, slot) {
                     Err(trouble) if trouble.is_not_ready() => return Err(trouble),
                     Err(trouble) => {
@@ -38,7 +38,7 @@ impl<T: Tables> Node<T> {
     }
 
     /// The peer at `at` and the next change it is to be told of, if its time has come.
-    fn next_change(&mut self, at: usize) -> Option<(Offered, u32)> {
+    fn next_change(&mut self, at: usize, wake: &mut Wake) -> Option<(Offered, u32)> {
         let peer = self.peers.get_mut(at)?;
         let Some(slot) = self.logs.changed_after(peer.fed) else {
             peer.feed_at = None;
@@ -48,7 +48,7 @@ impl<T: Tables> Node<T> {
         let (now, rng, delay) = (self.clock.now, &mut self.chance.rng, self.config.relay_delay);
         let offer_at = *peer.feed_at.get_or_insert_with(|| now + rng.jitter(delay));
         let offered = Offered { id: peer.id, node: peer.node, is_healthy: peer.is_healthy() };
-        (offer_at <= now).then_some((offered, slot))
+        wake.is_due(offer_at).then_some((offered, slot))
     }
 
     fn offer(&mut self, store: &mut dyn Store, peer: &Offered, slot: u32) -> Result<Offer, Trouble> {

@@ -3,7 +3,7 @@
 use super::ending::Ending;
 use super::value::Node;
 use crate::judge::Trouble;
-use crate::state::Tables;
+use crate::state::{Tables, Wake};
 use crate::store::Store;
 use crate::time::Instant;
 use crate::words::Command;
@@ -47,60 +47,77 @@ impl<T: Tables> Node<T> {
         if self.cache.idle_until.is_some_and(|until| self.clock.now < until) {
             return None;
         }
-        self.expire_requests();
-        let command = self.next_command(store);
+        let mut wake = Wake::new(self.clock.now);
+        self.expire_requests(&mut wake);
+        let command = self.next_command(store, &mut wake);
         if command.is_none() {
-            self.cache.idle_until = Some(self.next_due());
+            // What is to be signed and made durable, as far as it is still to be, and a store that is left alone.
+            let of_the_store = [self.publish_at(), self.disk.unsynced(), Some(self.disk.retry_at())];
+            of_the_store.into_iter().flatten().for_each(|at| wake.wait(at));
+            self.cache.idle_until = Some(wake.earliest());
         }
         command
     }
 
-    fn next_command(&mut self, store: &mut dyn Store) -> Option<Command> {
+    fn next_command(&mut self, store: &mut dyn Store, wake: &mut Wake) -> Option<Command> {
         if let Some(notice) = self.next_notice(store) {
             return Some(Command::Notify(notice));
         }
         if self.disk.retry_at() <= self.clock.now {
-            let worked = self.next_request(store);
-            match worked {
+            match self.next_request(store, wake) {
+                Ok(None) => self.disk.worked(),
                 Ok(command) => {
                     self.disk.worked();
-                    if command.is_some() {
-                        return command;
-                    }
+                    return command;
                 }
                 Err(trouble) => {
                     let error = self.noted(trouble);
                     self.store_failed(error);
+                    self.cut_short(wake);
                 }
             }
+        } else {
+            self.cut_short(wake);
         }
         // What was just done may be worth telling.
         self.next_notice(store).map(Command::Notify)
     }
 
-    fn next_request(&mut self, store: &mut dyn Store) -> Result<Option<Command>, Trouble> {
+    /// What is to be done, in this order: what an earlier call could not finish, what peers are asked in rounds,
+    /// what differences with them call for, and what they are to be told.
+    fn next_request(&mut self, store: &mut dyn Store, wake: &mut Wake) -> Result<Option<Command>, Trouble> {
         self.save_stop(store)?;
         self.settle_all_evidence(store)?;
         self.end_recovery(store)?;
         self.publish_due(store)?;
-        if self.disk.unsynced().is_some_and(|at| at <= self.clock.now) {
+        if self.disk.unsynced().is_some_and(|latest| latest <= self.clock.now) {
             self.settle(store).map_err(Trouble::anywhere)?;
         }
         if self.peers.is_paused {
             return Ok(None);
         }
-        self.begin_round();
+        self.begin_round(wake);
         if let Some(command) = self.next_status_request() {
             return Ok(Some(command));
         }
-        if let Some(command) = self.next_for_views(store)? {
+        if let Some(command) = self.next_for_views(store, wake)? {
             return Ok(Some(command));
         }
-        if let Some(command) = self.next_offer(store)? {
+        if let Some(command) = self.next_offer(store, wake)? {
             return Ok(Some(command));
         }
         // A difference that turned out to be gone may have made a status due.
         Ok(self.next_status_request())
+    }
+
+    /// The store let this poll reach no further: what was not reached has its time all the same.
+    fn cut_short(&self, wake: &mut Wake) {
+        if self.peers.is_paused || self.peers.is_empty() {
+            return;
+        }
+        wake.wait(self.peers.next_round);
+        (0..self.views.len()).for_each(|at| self.wait_for(at, wake));
+        self.peers.iter().filter_map(|peer| peer.feed_at).for_each(|at| wake.wait(at));
     }
 
     /// When to call [`Node::poll`] again if nothing happens before, on the caller's clock; `None` when
@@ -110,38 +127,7 @@ impl<T: Tables> Node<T> {
         (due < Instant::MAX).then(|| self.clock.on_callers(due))
     }
 
-    /// The next moment at which something is due by the passing of time alone.
-    fn next_due(&self) -> Instant {
-        let mut due = Instant::MAX;
-        let mut consider = |at: Instant| {
-            if at > self.clock.now {
-                due = due.min(at);
-            }
-        };
-        self.requests.iter().for_each(|request| consider(request.deadline));
-        consider(self.disk.retry_at());
-        if let Some(own) = self.logs.own().filter(|own| own.have > own.complete.size) {
-            consider(self.publish_at().max(own.blocked_until));
-        }
-        self.disk.unsynced().into_iter().for_each(&mut consider);
-        if !self.peers.is_paused {
-            if !self.peers.is_empty() {
-                consider(self.peers.next_round);
-            }
-            for peer in self.peers.iter() {
-                peer.feed_at.into_iter().for_each(&mut consider);
-            }
-            for view in self.views.iter() {
-                consider(view.retry_at);
-                if let Some(replica) = self.logs.find(&view.log) {
-                    consider(replica.blocked_until);
-                }
-            }
-        }
-        due
-    }
-
-    pub(super) fn expire_requests(&mut self) {
+    pub(super) fn expire_requests(&mut self, wake: &mut Wake) {
         if cfg!(verisoo_bug = "deadlines-never-pass") {
             return;
         }
@@ -152,5 +138,6 @@ impl<T: Tables> Node<T> {
             }
             self.end(at, Ending::Failed);
         }
+        self.requests.iter().for_each(|request| wake.wait(request.deadline));
     }
 }

@@ -146,18 +146,16 @@ impl<T: Tables> Node<T> {
         Ok(head)
     }
 
-    /// Whether the next head may be signed, or at what time. Where peers take our log, one of them is to have
-    /// all that was signed before: a writer that loses its memory then finds it there, and not a signed head
-    /// whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
-    pub(super) fn publish_at(&self) -> Instant {
-        let signed = self.logs.own().map_or(0, |own| own.complete.size);
+    /// When the next head may be signed; `None` where there is nothing to sign. Where peers take our log, one of
+    /// them is to have all that was signed before: a writer that loses its memory then finds it there, and not a
+    /// signed head whose records nobody holds. Peers that say nothing are not waited for longer than for an answer.
+    pub(super) fn publish_at(&self) -> Option<Instant> {
+        let own = self.logs.own().filter(|own| own.have > own.complete.size)?;
         let healthy = self.peers.iter().filter(|peer| peer.is_healthy());
         let held = healthy.filter_map(|peer| peer.acknowledged).max();
-        if held.is_some_and(|held| held < signed) {
-            self.writing.published_at() + self.config.timeout
-        } else {
-            Instant::ZERO
-        }
+        let is_awaited = held.is_some_and(|held| held < own.complete.size);
+        let answer_by = if is_awaited { self.writing.published_at() + self.config.timeout } else { Instant::ZERO };
+        Some(own.blocked_until.max(answer_by))
     }
 
     /// How far the next head reaches: over as many records as one push carries to any peer that takes our
@@ -213,10 +211,7 @@ impl<T: Tables> Node<T> {
     /// Signs a head if there are records that have none. A store that fails at it keeps nothing else from
     /// being done.
     pub(super) fn publish_due(&mut self, store: &mut dyn Store) -> Result<(), Trouble> {
-        let now = self.clock.now;
-        let own = self.logs.own();
-        let is_due = own.is_some_and(|own| own.have > own.complete.size && own.blocked_until <= now);
-        if !is_due || self.check_writing().is_err() || self.publish_at() > now {
+        if self.publish_at().is_none_or(|at| at > self.clock.now) || self.check_writing().is_err() {
             return Ok(());
         }
         let Some(slot) = self.logs.slot(&self.writing.id()) else { return Ok(()) };

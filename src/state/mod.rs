@@ -13,6 +13,7 @@ mod requests;
 mod standing;
 mod tables;
 mod views;
+mod wake;
 mod writing;
 
 pub(crate) use chance::Chance;
@@ -28,4 +29,5 @@ pub use tables::Heap;
 pub(crate) use tables::List;
 pub use tables::{Fixed, Tables};
 pub(crate) use views::{Due, LogSync, Root, SyncProgress, View, Views};
+pub(crate) use wake::Wake;
 pub(crate) use writing::Writing;

@@ -9,7 +9,7 @@ use crate::node::ending::{Blame, Ending};
 use crate::node::evidence::Observed;
 use crate::node::value::Node;
 use crate::node::write::{NO_SIGNATURE, frame, open, refusal_of};
-use crate::state::{Compared, Peer, Replica, Stage, Tables, Walk};
+use crate::state::{Compared, Peer, Replica, Stage, Tables, Wake, Walk};
 use crate::store::{Store, StoreError};
 use crate::time::Instant;
 use crate::wire::{
@@ -20,11 +20,15 @@ use crate::words::{Ask, Command, Fault, Introductions, PeerId, SyncError};
 
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
-    pub(in crate::node) fn begin_round(&mut self) {
-        if self.clock.now < self.peers.next_round || self.peers.is_empty() {
+    pub(in crate::node) fn begin_round(&mut self, wake: &mut Wake) {
+        if self.peers.is_empty() {
+            return;
+        }
+        if !wake.is_due(self.peers.next_round) {
             return;
         }
         self.peers.next_round = self.clock.now + self.chance.rng.jitter(self.config.interval);
+        wake.wait(self.peers.next_round);
         let now = self.clock.now;
         // A full quota is told once a round at most.
         self.peers.iter_mut().for_each(|peer| peer.notes.quota_told = false);

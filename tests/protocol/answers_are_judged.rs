@@ -5,11 +5,11 @@ use std::time::Duration;
 use verisoo::wire::{Batch, Proof, ProofAnswer, RequestId, Response};
 use verisoo::{Fault, Health, LogId, Notice, SignedHead};
 
-use crate::federation::{Federation, INTERVAL, Tamper, identity};
 use crate::hostile::{
-    History, Seen, answers_of, ask, assert_holds_only, assert_never_accused, authenticate, frame_all, health,
+    History, Seen, answers_of, assert_holds_only, assert_never_accused, authenticate, frame_all, health,
     response_frame, watch,
 };
+use crate::net::{Federation, INTERVAL, Tamper, identity};
 
 const WRITER: usize = 0;
 const LIAR: usize = 1;
@@ -122,7 +122,7 @@ fn with_false_root(id: RequestId, answer: &ProofAnswer<'_>) -> Vec<u8> {
 
 /// The head with a signature of another key.
 fn forged(head: SignedHead) -> SignedHead {
-    SignedHead::sign(&identity("forger"), head.head)
+    SignedHead::sign(&identity::<verisoo::Ed25519>("forger"), head.head)
 }
 
 #[test]
@@ -245,10 +245,10 @@ fn reader_of_a_part(history: &History) -> Federation {
         member.node.follow(&mut member.store, writer.vkey()).unwrap();
     }
     let push = writer.push_of(writer.id(), 0, writer.head(10), &writer.proof(7, 10), &writer.framed(0, 7));
-    ask(&mut federation, READER, &push);
+    federation.ask(READER, &push);
     assert_eq!(federation.members[READER].node.log(&writer.id()).unwrap().have, 7);
     assert_eq!(federation.size(READER, &writer.id()), 0);
-    ask(&mut federation, LIAR, &history.push_frame(writer.id(), 0, 5));
+    federation.ask(LIAR, &history.push_frame(writer.id(), 0, 5));
     assert_eq!(federation.size(LIAR, &writer.id()), 5);
     federation.dial(READER, LIAR);
     authenticate(&mut federation, READER, LIAR);
@@ -490,12 +490,12 @@ fn a_push_that_crosses_a_fetch_does_not_make_the_other_history_the_peers_fault()
         let member = &mut federation.members[a];
         member.node.follow(&mut member.store, one.vkey()).unwrap();
     }
-    ask(&mut federation, LIAR, &other.push_frame(one.id(), 0, 10));
+    federation.ask(LIAR, &other.push_frame(one.id(), 0, 10));
     federation.dial(READER, LIAR);
     authenticate(&mut federation, READER, LIAR);
     // Status there and back, and the fetch on its way.
-    federation.run_for(crate::federation::DELAY * 5 / 2);
-    ask(&mut federation, READER, &one.push_frame(one.id(), 0, 5));
+    federation.run_for(crate::net::DELAY * 5 / 2);
+    federation.ask(READER, &one.push_frame(one.id(), 0, 5));
     assert_eq!(federation.size(READER, &one.id()), 5);
     federation.run_rounds(1);
     assert_eq!(fault_of(&federation), None);

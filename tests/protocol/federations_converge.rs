@@ -2,7 +2,7 @@
 
 use verisoo::Introductions;
 
-use crate::federation::Federation;
+use crate::net::Federation;
 
 #[test]
 fn two_nodes_exchange_their_logs() {
@@ -23,7 +23,7 @@ fn a_new_head_is_pushed_at_once() {
     federation.append_many(0, 1);
     federation.run_rounds(2);
     federation.append_many(0, 5);
-    federation.run_for(crate::federation::DELAY * 2);
+    federation.run_for(crate::net::DELAY * 2);
     assert_eq!(federation.size(1, &federation.id(0)), 6);
 }
 
@@ -189,7 +189,7 @@ fn a_peer_that_can_only_call_out_is_served_too() {
 
 #[test]
 fn nodes_that_follow_different_logs_converge_on_what_they_share() {
-    let mut fixed = crate::federation::config();
+    let mut fixed = crate::net::config();
     fixed.introductions = Introductions::Refuse;
     let mut federation = Federation::new();
     for name in ["a", "b", "c", "d"] {
@@ -224,7 +224,7 @@ fn an_idle_round_is_one_small_message_each_way() {
     federation.connect(0, 1);
     for extra in 0..40 {
         // Many logs, and the size of the messages does not depend on it.
-        let vkey = *crate::federation::identity(&format!("log {extra}").replace(' ', "-")).vkey();
+        let vkey = *crate::net::identity(&format!("log {extra}").replace(' ', "-")).vkey();
         for member in &mut federation.members {
             member.node.follow(&mut member.store, &vkey).unwrap();
         }
@@ -233,7 +233,7 @@ fn an_idle_round_is_one_small_message_each_way() {
     federation.run_rounds(3);
     federation.assert_converged(&[0, 1]);
     let (messages, bytes) = (federation.messages, federation.bytes);
-    federation.run_for(crate::federation::INTERVAL * 100);
+    federation.run_for(crate::net::INTERVAL * 100);
     let (messages, bytes) = (federation.messages - messages, federation.bytes - bytes);
     // A hundred intervals, two nodes that ask, a question and an answer each.
     assert!((360..=440).contains(&messages), "{messages}");

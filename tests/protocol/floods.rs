@@ -5,11 +5,11 @@ use verisoo::wire::{Batch, Entry, Message, Nonce, PushWord, Refusal, Request, Re
 use verisoo::{Fault, Hash, Head, Introductions, LogId, Notice, SignedHead};
 
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal, snapshot};
-use crate::federation::{DELAY, Federation, config};
 use crate::hostile::{
-    History, always_says, answers_of, ask, assert_never_accused, frame_all, request_frame, response_frame, statuses_of,
+    History, always_says, answers_of, assert_never_accused, frame_all, request_frame, response_frame, statuses_of,
     watch,
 };
+use crate::net::{DELAY, Federation, config};
 
 #[test]
 fn a_flood_of_strangers_requests_changes_no_state() {
@@ -55,7 +55,7 @@ fn a_flood_of_strangers_requests_changes_no_state() {
     let before = (snapshot(&mut federation), federation.members[READER].store.clone());
     for _ in 0..20 {
         for request in &requests {
-            ask(&mut federation, READER, request);
+            federation.ask(READER, request);
         }
     }
     let member = &mut federation.members[READER];
@@ -74,12 +74,12 @@ fn signed_heads_pushed_over_and_over_cost_one_question_each() {
         for size in [9, 8, 7] {
             // Heads alone: their records are withheld.
             let push = writer.push_of(federation.id(HONEST), size, writer.head(size), &[], &[]);
-            ask(&mut federation, READER, &push);
+            federation.ask(READER, &push);
             federation.run_for(DELAY * 3);
         }
         let garbage = frame_all([&b"garbage"[..]; 3].into_iter());
         let push = writer.push_of(federation.id(HONEST), 5, writer.head(9), &[], &garbage);
-        ask(&mut federation, READER, &push);
+        federation.ask(READER, &push);
         federation.run_for(DELAY * 3);
     }
     let asked =
@@ -171,17 +171,17 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     encoded.push(whole[..whole.len() - 1].to_vec());
     encoded.push([&whole[..], &[0]].concat());
     for proof in &encoded {
-        let answer = ask(&mut federation, READER, &request_frame(Request::PushFork { log, proof }));
+        let answer = federation.ask(READER, &request_frame(Request::PushFork { log, proof }));
         assert_eq!(refusal(&answer), Some(Refusal::Invalid));
         assert!(federation.members[READER].node == before);
     }
     // True, but of another log.
     let honest = federation.id(HONEST);
-    let answer = ask(&mut federation, READER, &request_frame(Request::PushFork { log: honest, proof: &whole }));
+    let answer = federation.ask(READER, &request_frame(Request::PushFork { log: honest, proof: &whole }));
     assert_eq!(refusal(&answer), Some(Refusal::Invalid));
     assert!(federation.members[READER].node == before);
     // The test can tell: the true one is taken.
-    ask(&mut federation, READER, &request_frame(Request::PushFork { log, proof: &whole }));
+    federation.ask(READER, &request_frame(Request::PushFork { log, proof: &whole }));
     assert!(federation.is_forked(READER, &log));
 }
 
@@ -280,7 +280,7 @@ fn a_peer_that_invents_logs_fills_its_own_quota_and_no_other() {
         member.node.follow(&mut member.store, log.vkey()).unwrap();
     }
     for log in &invented {
-        ask(&mut federation, LIAR, &log.push_frame(log.id(), 0, 1));
+        federation.ask(LIAR, &log.push_frame(log.id(), 0, 1));
     }
     federation.dial(READER, LIAR);
     federation.run_rounds(3);
@@ -336,7 +336,7 @@ fn a_word_said_over_and_over_is_not_pushed_to_for_ever() {
         for (start, end, size) in [(0, 5, 5), (5, 8, 9)] {
             let (head, proof) = (writer.head(size), writer.proof(end as u64, size));
             let push = writer.push_of(from, start as u64, head, &proof, &writer.framed(start, end));
-            ask(&mut federation, READER, &push);
+            federation.ask(READER, &push);
         }
         let held = federation.members[READER].node.log(&writer.id()).unwrap();
         assert_eq!((held.complete.size, held.have), (5, 8));

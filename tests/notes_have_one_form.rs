@@ -1,5 +1,7 @@
 //! Checkpoints as signed notes: what is read, and that nothing else is.
 
+mod signing;
+
 use proptest::prelude::*;
 use verisoo::head::{Checkpoint, MAX_NOTE, MAX_NOTE_SIGNATURES, NoteError};
 use verisoo::{Ed25519, Hash, Head, Identity, Signature, SignedHead, Vkey};
@@ -9,16 +11,16 @@ const ROOT: &str = "Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8=";
 const OTHER: &str =
     "— sum.golang.org Az3grnbssgK7ubgFX36gVETtNv0U23qxyAhAMai2QUfeGa3nB/akvkMdlUErfcZz7l/R3cVtYspg3dxXABkGZZKdsQ8=\n";
 
-fn identity() -> Identity {
-    Identity::<Ed25519>::from_seed(NAME, &[7; 32]).unwrap()
+fn writer() -> Identity {
+    signing::identity(NAME)
 }
 
 fn signed() -> SignedHead {
-    SignedHead::sign(&identity(), Head { size: 300, root: Hash::from_bytes([15; 32]) })
+    SignedHead::sign(&writer(), Head { size: 300, root: Hash::from_bytes([15; 32]) })
 }
 
 fn note() -> String {
-    signed().to_note(identity().vkey()).to_string()
+    signed().to_note(writer().vkey()).to_string()
 }
 
 /// The note's own signature line.
@@ -71,7 +73,7 @@ fn a_note_is_the_three_lines_a_blank_one_and_the_signature() {
     assert!(note().starts_with(&start), "{}", note());
     assert!(note().ends_with("=\n"));
     assert_eq!(note().lines().count(), 5);
-    assert_eq!(SignedHead::from_note(note().as_bytes(), identity().vkey()), Ok(signed()));
+    assert_eq!(SignedHead::from_note(note().as_bytes(), writer().vkey()), Ok(signed()));
 }
 
 #[test]
@@ -151,17 +153,17 @@ fn every_departure_from_the_form_is_refused() {
         (make(&text.replacen('D', "E", 1)), NoteError::Signature),
     ];
     for (note, error) in table {
-        let read = SignedHead::from_note(note.as_bytes(), identity().vkey());
+        let read = SignedHead::from_note(note.as_bytes(), writer().vkey());
         assert_eq!(read, Err(error), "{note}");
     }
     let mut bytes = note().into_bytes();
     bytes[0] = 0xff;
-    assert_eq!(SignedHead::from_note(&bytes, identity().vkey()), Err(NoteError::Encoding));
+    assert_eq!(SignedHead::from_note(&bytes, writer().vkey()), Err(NoteError::Encoding));
 }
 
 #[test]
 fn other_signers_are_ignored_and_our_own_must_be_right() {
-    let vkey = *identity().vkey();
+    let vkey = *writer().vkey();
     let text = format!("{NAME}\n300\n{ROOT}\n\n");
     let own = line();
     let accepted = |lines: &str| SignedHead::from_note(format!("{text}{lines}").as_bytes(), &vkey);
@@ -195,7 +197,7 @@ fn other_signers_are_ignored_and_our_own_must_be_right() {
 
 #[test]
 fn the_empty_and_the_largest_log_have_notes() {
-    let identity = identity();
+    let identity = writer();
     for head in [Head::EMPTY, Head { size: 1 << 62, root: Hash::from_bytes([0xff; 32]) }] {
         let signed = SignedHead::sign(&identity, head);
         let note = signed.to_note(identity.vkey()).to_string();
@@ -235,7 +237,7 @@ proptest! {
         if let Some((place, kind, byte)) = also {
             bytes = mutated(&bytes, place, kind, byte);
         }
-        let read = SignedHead::from_note(&bytes, identity().vkey());
+        let read = SignedHead::from_note(&bytes, writer().vkey());
         if bytes == note().as_bytes() {
             prop_assert_eq!(read, Ok(signed()));
         } else {
@@ -252,7 +254,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in any::<Vec<u8>>()) {
-        let _ = SignedHead::from_note(&bytes, identity().vkey());
+        let _ = SignedHead::from_note(&bytes, writer().vkey());
     }
 }
 

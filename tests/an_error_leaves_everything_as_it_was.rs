@@ -8,7 +8,9 @@ use net::{Net, nth, small as config};
 use verisoo::log::{MAX_SIZE, Position, leaf_hash};
 use verisoo::sim::SimScheme;
 use verisoo::store::{Commit, LogState, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
-use verisoo::wire::{Frame, MAX_MESSAGE, MIN_MESSAGE, Message, Nonce, Refusal, Request, RequestId, Response};
+use verisoo::wire::{
+    Frame, MAX_MESSAGE, MIN_MESSAGE, Message, Nonce, Refusal, Request, RequestId, Response, StatusRequest,
+};
 use verisoo::{
     Answers, Ask, Command, Config, Error, Event, Fixed, Hash, Head, Heap, Instant, LogId, MAX_RECORD, Name, Node,
     Notice, Records, SignedHead, Start, Tables, Vkey,
@@ -353,24 +355,23 @@ fn a_notice_and_a_request_that_is_over_have_no_bytes() {
     assert_eq!((node, store), before);
 }
 
-#[test]
-fn every_request_is_answered_whatever_room_there_is() {
+/// A node that has something to say, and a question what that is.
+fn with_nine_records() -> (HeapNode, MemoryStore, StatusRequest) {
     let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     for number in 0..9 {
         node.append(&mut store, &vec![number; 10 * usize::from(number)]).unwrap();
     }
     node.publish(&mut store).unwrap();
     node.follow(&mut store, &vkey(2)).unwrap();
-    let (id, log, limit) = (RequestId::new(u64::MAX), node.id(), u32::MAX);
-    let asker = vkey(2).id();
-    let status = verisoo::wire::StatusRequest {
-        asker,
-        nonce: Nonce([7; 16]),
-        digest: Hash::EMPTY_ROOT,
-        compared: None,
-        after: None,
-        limit,
-    };
+    let (asker, nonce, digest) = (vkey(2).id(), Nonce([7; 16]), Hash::EMPTY_ROOT);
+    let status = StatusRequest { asker, nonce, digest, compared: None, after: None, limit: u32::MAX };
+    (node, store, status)
+}
+
+#[test]
+fn every_request_is_answered_whatever_room_there_is() {
+    let (node, mut store, status) = with_nine_records();
+    let (id, log, limit, asker) = (RequestId::new(u64::MAX), node.id(), u32::MAX, status.asker);
     let head = store.log(&log).unwrap().unwrap().state.complete.unwrap();
     let batch = verisoo::wire::Batch { log, start: 9, head, proof: verisoo::wire::Proof::default(), records: &[] };
     let push = verisoo::wire::Push { from: asker, nonce: Nonce([7; 16]), batch };
@@ -404,10 +405,15 @@ fn every_request_is_answered_whatever_room_there_is() {
         }
         assert!(lens.iter().all(|len| *len <= 2_000) && !lens.is_empty());
     }
-    // The answer keeps to the asker's limit, too.
+}
+
+#[test]
+fn an_answer_keeps_to_the_askers_limit() {
+    let (mut node, mut store, status) = with_nine_records();
+    let (id, log) = (RequestId::new(u64::MAX), node.id());
     for limit in 0..2_000 {
         for request in [
-            Request::Status(verisoo::wire::StatusRequest { limit, ..status }),
+            Request::Status(StatusRequest { limit, ..status }),
             Request::Proof { log, size: 4, limit },
             Request::Records { log, start: 2, count: u64::MAX, limit },
         ] {

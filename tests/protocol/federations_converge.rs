@@ -35,40 +35,6 @@ fn line(names: &[&str]) -> Federation {
     federation
 }
 
-#[test]
-fn a_line_of_five_converges() {
-    let mut federation = line(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 10 * (a + 1));
-    }
-    federation.run_rounds(6);
-    let all = federation.all();
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(0, &federation.id(4)), 50);
-}
-
-#[test]
-fn a_star_of_five_converges() {
-    let mut federation = star(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 100);
-    }
-    federation.run_rounds(4);
-    let all = federation.all();
-    federation.assert_converged(&all);
-}
-
-#[test]
-fn a_ring_of_five_converges() {
-    let mut federation = ring(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 1);
-    }
-    federation.run_rounds(4);
-    let all = federation.all();
-    federation.assert_converged(&all);
-}
-
 fn star(names: &[&str]) -> Federation {
     let mut federation = Federation::of(names);
     for a in 1..names.len() {
@@ -84,85 +50,73 @@ fn ring(names: &[&str]) -> Federation {
 }
 
 /// Five nodes in every shape.
-fn shapes() -> [Federation; 3] {
+fn shapes() -> [(&'static str, Federation); 3] {
     let names = ["a", "b", "c", "d", "e"];
-    [line(&names), star(&names), ring(&names)]
+    [("a line", line(&names)), ("a star", star(&names)), ("a ring", ring(&names))]
+}
+
+#[test]
+fn in_every_shape_all_logs_reach_everybody() {
+    let sizes: [fn(usize) -> usize; 3] = [|_| 1, |a| 10 * (a + 1), |_| 100];
+    for size in sizes {
+        for (shape, mut federation) in shapes() {
+            for a in 0..5 {
+                federation.append_many(a, size(a));
+            }
+            // On a line it is four hops from end to end.
+            federation.run_rounds(if shape == "a line" { 6 } else { 4 });
+            let all = federation.all();
+            federation.assert_converged(&all);
+            assert_eq!(federation.size(0, &federation.id(4)), size(4) as u64);
+        }
+    }
 }
 
 #[test]
 fn in_every_shape_a_partition_heals() {
-    for mut federation in shapes() {
+    for (shape, mut federation) in shapes() {
         federation.append_many(0, 3);
         federation.run_rounds(4);
         federation.part(&[0, 1], &[2, 3, 4]);
         for a in 0..5 {
-            federation.append_many(a, 10);
+            federation.append_many(a, 10 * (a + 1));
         }
-        federation.run_rounds(5);
+        federation.run_rounds(6);
         let all = federation.all();
         assert!(!federation.is_converged(&all));
+        federation.assert_converged(&[0, 1]);
+        if shape != "a star" {
+            federation.assert_converged(&[2, 3, 4]);
+        }
         federation.heal();
+        // Peers beyond the partition are unhealthy by now: the longest pause is ten intervals.
         federation.run_rounds(20);
         federation.assert_converged(&all);
         for reader in 0..5 {
             assert_eq!(federation.size(reader, &federation.id(0)), 13);
-            assert_eq!(federation.size(reader, &federation.id(4)), 10);
+            assert_eq!(federation.size(reader, &federation.id(4)), 50);
         }
     }
 }
 
 #[test]
 fn in_every_shape_a_node_added_late_catches_up() {
-    for mut federation in shapes() {
-        for a in 0..5 {
-            federation.append_many(a, 100);
+    for (records, rounds) in [(100, 5), (300, 6)] {
+        for (_, mut federation) in shapes() {
+            for a in 0..5 {
+                federation.append_many(a, records);
+            }
+            federation.run_rounds(rounds);
+            let late = federation.add("late");
+            federation.append_many(late, 7);
+            federation.connect(late, 3);
+            federation.run_rounds(6);
+            let all = federation.all();
+            federation.assert_converged(&all);
+            assert_eq!(federation.size(0, &federation.id(late)), 7);
+            assert_eq!(federation.size(late, &federation.id(0)), records as u64);
         }
-        federation.run_rounds(5);
-        let late = federation.add("late");
-        federation.append_many(late, 7);
-        federation.connect(late, 3);
-        federation.run_rounds(6);
-        let all = federation.all();
-        federation.assert_converged(&all);
-        assert_eq!(federation.size(0, &federation.id(late)), 7);
-        assert_eq!(federation.size(late, &federation.id(0)), 100);
     }
-}
-
-#[test]
-fn a_partition_heals() {
-    let mut federation = line(&["a", "b", "c", "d", "e"]);
-    federation.append_many(0, 3);
-    federation.run_rounds(4);
-    federation.part(&[0, 1], &[2, 3, 4]);
-    federation.append_many(0, 20);
-    federation.append_many(4, 30);
-    federation.run_rounds(6);
-    let all = federation.all();
-    assert!(!federation.is_converged(&all));
-    federation.assert_converged(&[0, 1]);
-    federation.assert_converged(&[2, 3, 4]);
-    federation.heal();
-    // Peers beyond the partition are unhealthy by now: the longest pause is ten intervals.
-    federation.run_rounds(20);
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(4, &federation.id(0)), 23);
-}
-
-#[test]
-fn a_node_added_late_catches_up() {
-    let mut federation = line(&["a", "b", "c", "d"]);
-    for a in 0..4 {
-        federation.append_many(a, 300);
-    }
-    federation.run_rounds(6);
-    let late = federation.add("late");
-    federation.connect(late, 3);
-    federation.append_many(late, 7);
-    federation.run_rounds(6);
-    let all = federation.all();
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(0, &federation.id(late)), 7);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Floods of requests, heads, fork proofs, claims and logs: each costs its sender's share, and nobody else's.
 
+use verisoo::head::ForkProof;
 use verisoo::log::{MAX_SIZE, leaf_hash};
 use verisoo::wire::{Batch, Entry, Message, Nonce, PushWord, Refusal, Request, Response, StatusRequest};
 use verisoo::{Fault, Hash, Head, Introductions, LogId, Notice, SignedHead};
@@ -90,7 +91,7 @@ fn signed_heads_pushed_over_and_over_cost_one_question_each() {
 /// A proof that a log has forked: another first record.
 fn fork_proof(history: &History) -> Vec<u8> {
     let other = other_of(history);
-    let proof = verisoo::head::ForkProof {
+    let proof = ForkProof {
         heads: [history.head(1), other.head(1)],
         size: 1,
         roots: [history.root(1), other.root(1)],
@@ -106,11 +107,21 @@ fn other_of(history: &History) -> History {
     other
 }
 
-fn encode_fork(proof: &verisoo::head::ForkProof<'_>) -> Vec<u8> {
-    let mut buf = vec![0; verisoo::head::ForkProof::MAX_LEN];
+fn encode_fork(proof: &ForkProof<'_>) -> Vec<u8> {
+    let mut buf = vec![0; ForkProof::MAX_LEN];
     let len = proof.encode(&mut buf).unwrap();
     buf.truncate(len);
     buf
+}
+
+/// With a bit flipped in each byte, cut short, and with a byte too many.
+fn spoilt(whole: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let flipped = (0..whole.len()).map(|at| {
+        let mut spoilt = whole.to_vec();
+        spoilt[at] ^= 1 << (at % 8);
+        spoilt
+    });
+    flipped.chain([whole[..whole.len() - 1].to_vec(), [whole, &[0]].concat()])
 }
 
 #[test]
@@ -120,7 +131,7 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let writer = History::written_by("writer", 5);
     let (log, other, forger) = (writer.id(), other_of(&writer), History::new("forger", &["forged", "records"]));
     let (ours, theirs) = (writer.proof(2, 5), other.proof(2, 4));
-    let true_proof = verisoo::head::ForkProof {
+    let true_proof = ForkProof {
         heads: [writer.head(5), other.head(4)],
         size: 2,
         roots: [writer.root(2), other.root(2)],
@@ -131,47 +142,34 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let too_long = [&theirs[..], &[[7; 32]]].concat();
     let fabricated = [
         // One history, twice, and one size, twice.
-        verisoo::head::ForkProof {
-            heads: [writer.head(5); 2],
-            roots: [writer.root(2); 2],
-            proofs: [&ours; 2],
-            ..true_proof
-        },
-        verisoo::head::ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
-        verisoo::head::ForkProof {
+        ForkProof { heads: [writer.head(5); 2], roots: [writer.root(2); 2], proofs: [&ours; 2], ..true_proof },
+        ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
+        ForkProof {
             heads: [writer.head(4), writer.head(5)],
             size: 4,
             roots: [writer.root(4), writer.root(5)],
             proofs: [&[], &[]],
         },
         // Signed by another key.
-        verisoo::head::ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
-        verisoo::head::ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
+        ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
+        ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
         // Another size, other roots, other proofs.
-        verisoo::head::ForkProof { size: 0, ..true_proof },
-        verisoo::head::ForkProof { size: 1, ..true_proof },
-        verisoo::head::ForkProof { size: 3, ..true_proof },
-        verisoo::head::ForkProof { size: 5, ..true_proof },
-        verisoo::head::ForkProof { size: MAX_SIZE, ..true_proof },
-        verisoo::head::ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
-        verisoo::head::ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&theirs, &ours], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&ours, &[]], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&[], &theirs], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&ours, &too_long], ..true_proof },
+        ForkProof { size: 0, ..true_proof },
+        ForkProof { size: 1, ..true_proof },
+        ForkProof { size: 3, ..true_proof },
+        ForkProof { size: 5, ..true_proof },
+        ForkProof { size: MAX_SIZE, ..true_proof },
+        ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
+        ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
+        ForkProof { proofs: [&theirs, &ours], ..true_proof },
+        ForkProof { proofs: [&ours, &[]], ..true_proof },
+        ForkProof { proofs: [&[], &theirs], ..true_proof },
+        ForkProof { proofs: [&ours, &too_long], ..true_proof },
     ];
     let before = snapshot(&mut federation);
-    let mut encoded: Vec<Vec<u8>> = fabricated.iter().map(encode_fork).collect();
     let whole = encode_fork(&true_proof);
-    encoded.extend((0..whole.len()).map(|at| {
-        let mut spoilt = whole.clone();
-        spoilt[at] ^= 1 << (at % 8);
-        spoilt
-    }));
-    encoded.push(whole[..whole.len() - 1].to_vec());
-    encoded.push([&whole[..], &[0]].concat());
-    for proof in &encoded {
-        let answer = federation.ask(READER, &request_frame(Request::PushFork { log, proof }));
+    for proof in fabricated.iter().map(encode_fork).chain(spoilt(&whole)) {
+        let answer = federation.ask(READER, &request_frame(Request::PushFork { log, proof: &proof }));
         assert_eq!(refusal(&answer), Some(Refusal::Invalid));
         assert!(federation.members[READER].node == before);
     }

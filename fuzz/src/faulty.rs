@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use verisoo::head::ForkProof;
 use verisoo::log::{MAX_PROOF, root_at};
+use verisoo::sim::{Disk, DiskFault, SimDisk};
 use verisoo::store::{Around, Call, MemoryStore, Store, StoreError, StoredLog};
 use verisoo::{Hash, LogId};
-
-use super::sim::{Disk, DiskFault, SimDisk};
 
 #[derive(Default)]
 pub struct FaultyStore {

@@ -1,16 +1,21 @@
-//! Who signs here, and what is signed. Whoever knows a key can sign with it, and the fuzzer knows only what
-//! the targets let it have.
+//! Who signs in tests, and what is signed. Whoever knows a name here knows its key, and liars sign with it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use sha2::{Digest, Sha256};
 use verisoo::wire::{Nonce, VERSION};
-use verisoo::{Identity, LogId};
+use verisoo::{Identity, LogId, Scheme};
 
-use super::sim::SimScheme;
-
-pub fn identity(name: &str) -> Identity<SimScheme> {
+/// The one whose key comes of its name.
+pub fn identity<S: Scheme>(name: &str) -> Identity<S> {
     let mut seed = [0; 32];
     seed.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
     Identity::from_seed(name, &seed).expect("a name")
+}
+
+/// The one with this number.
+pub fn nth<S: Scheme>(number: u8) -> Identity<S> {
+    identity(&format!("node-{number}"))
 }
 
 /// What a signed answer's signature is over, written here once more from its description.

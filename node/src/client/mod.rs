@@ -25,7 +25,7 @@ use connector::{Connector, connector};
 const KEPT: usize = 16;
 /// How long they are kept: not as long as most servers do, ours among them keep them for ten seconds.
 const KEPT_FOR: Duration = Duration::from_secs(8);
-/// Bytes of an answer's head.
+/// Bytes of an answer's head; of the last read there may be as many again.
 const MAX_HEAD: usize = 64 << 10;
 /// Lines of an answer's head.
 const MAX_HEADERS: usize = 64;

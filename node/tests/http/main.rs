@@ -10,4 +10,7 @@ mod peers_speak_the_wire_format;
 mod people_read_json;
 mod process;
 mod running;
+mod servers_are_read_within_limits;
+#[cfg(feature = "tls")]
+mod tls_is_checked;
 mod what_is_false_is_found;

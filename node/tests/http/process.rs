@@ -32,8 +32,18 @@ impl Drop for Process {
 impl Process {
     /// Starts `serve` and waits until it listens.
     pub fn serve(arguments: &[&str]) -> Self {
+        Self::serve_with(arguments, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(VERISOO);
-        command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg("serve")
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut after = |prefix: &str| loop {
@@ -67,7 +77,12 @@ impl Process {
 
 /// Runs a command to its end.
 pub fn run(arguments: &[&str]) -> Output {
-    Command::new(VERISOO).args(arguments).output().unwrap()
+    run_with(arguments, &[])
+}
+
+/// The same, with these variables in its environment.
+pub fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(VERISOO).args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
 /// Makes a key; its vkey.

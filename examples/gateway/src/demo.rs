@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,116 +52,17 @@ struct Device {
     logs: HashMap<LogId, (u64, bool)>,
 }
 
-#[expect(clippy::too_many_lines, reason = "a story, told from its beginning to its end")]
 pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
-    let reading_ms = args.reading_ms.unwrap_or(if args.seconds == 0 { 1_000 } else { 200 });
-    let patience = Duration::from_secs(args.patience);
     eprintln!("building the firmware");
     let firmware = tokio::task::spawn_blocking(emulator::build).await??;
     let footprint = emulator::measure(&firmware)?;
-
     let (_stop, stopped) = watch::channel(false);
-    let [gateway, archive, notary] =
-        [Planned::new("gateway").await?, Planned::new("archive").await?, Planned::new("notary").await?];
-    let addresses = [gateway.address(), archive.address(), notary.address()];
-    let [to_gateway, to_archive, to_notary] = addresses;
-    let gateway = gateway.start(vec![to_archive.clone()], stopped.clone())?;
-    let archive = archive.start(vec![to_gateway, to_notary], stopped.clone())?;
-    let notary = notary.start(vec![to_archive], stopped.clone())?;
-    for server in [&gateway, &archive, &notary] {
-        server.attest(format!("{} begins", server.identity.vkey().name())).await?;
-    }
-
-    eprintln!("starting the device in QEMU");
     let started = Instant::now();
-    let (_emulator, stream) = Emulator::start(&firmware)?;
-    let (events, from_device) = mpsc::channel(256);
-    let noise = args.noise.then_some(0x5eed);
-    let line = Line::new(noise);
-    line.connect(stream.try_clone()?, stream, events);
-    let url = device::serve_line(&line, stopped).await?;
-    let (tell, mut device) = watch::channel(Device::default());
-    let attached = attach(Arc::clone(&line), gateway.clone(), url.clone(), reading_ms, from_device, tell);
-    tokio::spawn(async move {
-        if let Err(error) = attached.await {
-            eprintln!("the device's line: {error:#}");
-        }
-    });
-
-    // Everything arrives everywhere, while the servers go on writing.
-    let begun = Instant::now();
-    let vkey = within(patience, "the device says hello", &mut device, |device| device.vkey).await?;
-    eprintln!("the device is {vkey}");
-    let device_log = vkey.id();
-    let mut wrote = Instant::now();
-    let mut moved = (0, Instant::now());
-    loop {
-        let have = archive.log(device_log).await?.map_or(0, |log| log.complete.size);
-        if have >= WANTED && begun.elapsed() >= Duration::from_secs(args.seconds) {
-            break;
-        }
-        if have > moved.0 {
-            moved = (have, Instant::now());
-        }
-        ensure!(
-            moved.1.elapsed() < patience,
-            "the archive has {have} of the device's records, and no more come: {:?}",
-            *device.borrow()
-        );
-        if wrote.elapsed() > BUSY {
-            wrote = Instant::now();
-            for server in [&gateway, &archive, &notary] {
-                server.attest(format!("after {:?}", begun.elapsed())).await?;
-            }
-        }
-        sleep(LOOK).await;
-    }
-    for server in [&gateway, &archive, &notary] {
-        let size = server.log(server.id()).await?.map_or(0, |log| log.complete.size);
-        let what = format!("the device accepts the head of {}", server.identity.vkey().name());
-        within(patience, &what, &mut device, |device| {
-            device.logs.get(&server.id()).filter(|log| log.0 >= size).map(drop)
-        })
-        .await?;
-    }
-    eprintln!("the archive holds the device's records, and the device the servers' heads");
-
-    // The notary signs another history, and shows it to the device alone.
-    let size = notary.log(notary.id()).await?.map_or(0, |log| log.complete.size);
-    let begun_fork = Instant::now();
-    let forked = fork(&notary, size)?;
-    let mut shown = Instant::now().checked_sub(BUSY).unwrap_or_else(Instant::now);
-    while device.borrow().logs.get(&notary.id()).is_none_or(|log| !log.1) {
-        // On a noisy line the one frame may be lost.
-        if shown.elapsed() >= Duration::from_secs(2) {
-            shown = Instant::now();
-            let _ = line.ask(&forked).await;
-        }
-        ensure!(begun_fork.elapsed() < patience, "the device does not prove the fork: {:?}", *device.borrow());
-        sleep(LOOK).await;
-    }
-    let proven_after = begun_fork.elapsed();
-    for server in [&gateway, &archive] {
-        let begun = Instant::now();
-        while !server.log(notary.id()).await?.is_some_and(|log| log.is_forked) {
-            ensure!(begun.elapsed() < patience, "the proof does not reach {}", server.identity.vkey().name());
-            sleep(LOOK).await;
-        }
-    }
-    eprintln!("the device has proven that the notary signed two histories, and its proof has reached the others");
-
-    // What the device has been told is safe must be.
-    let last = device.borrow().vital;
-    let begun = Instant::now();
-    while archive.log(device_log).await?.map_or(0, |log| log.complete.size) < last.acknowledged {
-        ensure!(begun.elapsed() < patience, "acknowledged records of the device are lost");
-        sleep(LOOK).await;
-    }
-    let verified = archive.verified(device_log, vkey).await?;
-    let records =
-        archive.log(device_log).await?.map_or(0, |log| log.complete.size).min(verified.max(last.acknowledged));
-    ensure!(verified >= last.acknowledged, "{verified} verified, {} acknowledged", last.acknowledged);
-    let vital = device.borrow().vital;
+    let mut scene = Scene::set(&args, &firmware, stopped).await?;
+    let vkey = scene.everything_arrives(Duration::from_secs(args.seconds)).await?;
+    let proven_after = scene.the_device_proves_a_fork().await?;
+    let (records, verified) = scene.what_is_acknowledged_is_there(vkey).await?;
+    let vital = scene.device.borrow().vital;
     let summary = Summary {
         records,
         verified,
@@ -174,6 +76,144 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&summary)?);
     }
     Ok(())
+}
+
+/// Who takes part.
+struct Scene {
+    gateway: Server,
+    archive: Server,
+    notary: Server,
+    line: Arc<Line>,
+    device: watch::Receiver<Device>,
+    /// How long the next step may take.
+    patience: Duration,
+    _emulator: Emulator,
+}
+
+impl Scene {
+    /// Starts everybody; each server writes a record.
+    async fn set(args: &DemoArgs, firmware: &Path, stopped: watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let reading_ms = args.reading_ms.unwrap_or(if args.seconds == 0 { 1_000 } else { 200 });
+        let [gateway, archive, notary] = servers(&stopped).await?;
+        eprintln!("starting the device in QEMU");
+        let (emulator, stream) = Emulator::start(firmware)?;
+        let (events, from_device) = mpsc::channel(256);
+        let line = Line::new(args.noise.then_some(0x5eed));
+        line.connect(stream.try_clone()?, stream, events);
+        let url = device::serve_line(&line, stopped).await?;
+        let (tell, device) = watch::channel(Device::default());
+        let attached = attach(Arc::clone(&line), gateway.clone(), url, reading_ms, from_device, tell);
+        tokio::spawn(async move {
+            if let Err(error) = attached.await {
+                eprintln!("the device's line: {error:#}");
+            }
+        });
+        let patience = Duration::from_secs(args.patience);
+        let scene = Self { gateway, archive, notary, line, device, patience, _emulator: emulator };
+        scene.write("it begins").await?;
+        Ok(scene)
+    }
+
+    fn servers(&self) -> [&Server; 3] {
+        [&self.gateway, &self.archive, &self.notary]
+    }
+
+    /// Has each server write something of its own.
+    async fn write(&self, text: &str) -> anyhow::Result<()> {
+        for server in self.servers() {
+            server.attest(text.to_owned()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the archive has enough of the device's records, and the device the servers' heads, while the
+    /// servers go on writing; for so long at least. The device's key.
+    async fn everything_arrives(&mut self, at_least: Duration) -> anyhow::Result<Vkey> {
+        let begun = Instant::now();
+        let vkey = within(self.patience, "the device says hello", &mut self.device, |device| device.vkey).await?;
+        eprintln!("the device is {vkey}");
+        let (mut wrote, mut moved) = (Instant::now(), (0, Instant::now()));
+        loop {
+            let have = self.archive.size_of(vkey.id()).await?;
+            if have >= WANTED && begun.elapsed() >= at_least {
+                break;
+            }
+            if have > moved.0 {
+                moved = (have, Instant::now());
+            }
+            ensure!(
+                moved.1.elapsed() < self.patience,
+                "the archive has {have} of the device's records, and no more come: {:?}",
+                *self.device.borrow()
+            );
+            if wrote.elapsed() > BUSY {
+                wrote = Instant::now();
+                self.write(&format!("after {:?}", begun.elapsed())).await?;
+            }
+            sleep(LOOK).await;
+        }
+        for server in [self.gateway.clone(), self.archive.clone(), self.notary.clone()] {
+            let (log, size) = (server.id(), server.size_of(server.id()).await?);
+            let what = format!("the device accepts the head of {}", server.identity.vkey().name());
+            let accepts = |device: &Device| device.logs.get(&log).filter(|log| log.0 >= size).map(drop);
+            within(self.patience, &what, &mut self.device, accepts).await?;
+        }
+        eprintln!("the archive holds the device's records, and the device the servers' heads");
+        Ok(vkey)
+    }
+
+    /// The notary signs another history, and shows it to the device alone; after how long that has proven it.
+    async fn the_device_proves_a_fork(&self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let forked = fork(&self.notary, self.notary.size_of(self.notary.id()).await?)?;
+        let mut shown = None;
+        while self.device.borrow().logs.get(&self.notary.id()).is_none_or(|log| !log.1) {
+            // On a noisy line the one frame may be lost.
+            if shown.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(2)) {
+                shown = Some(Instant::now());
+                let _ = self.line.ask(&forked).await;
+            }
+            ensure!(begun.elapsed() < self.patience, "the device does not prove the fork: {:?}", *self.device.borrow());
+            sleep(LOOK).await;
+        }
+        let proven_after = begun.elapsed();
+        for server in [&self.gateway, &self.archive] {
+            let begun = Instant::now();
+            while !server.log(self.notary.id()).await?.is_some_and(|log| log.is_forked) {
+                ensure!(begun.elapsed() < self.patience, "the proof does not reach {}", server.identity.vkey().name());
+                sleep(LOOK).await;
+            }
+        }
+        eprintln!("the device has proven that the notary signed two histories, and its proof has reached the others");
+        Ok(proven_after)
+    }
+
+    /// What the device has been told is safe must be; how many records the archive has of it, and how many of
+    /// them are true.
+    async fn what_is_acknowledged_is_there(&self, vkey: Vkey) -> anyhow::Result<(u64, u64)> {
+        let acknowledged = self.device.borrow().vital.acknowledged;
+        let begun = Instant::now();
+        while self.archive.size_of(vkey.id()).await? < acknowledged {
+            ensure!(begun.elapsed() < self.patience, "acknowledged records of the device are lost");
+            sleep(LOOK).await;
+        }
+        let verified = self.archive.verified(vkey.id(), vkey).await?;
+        ensure!(verified >= acknowledged, "{verified} verified, {acknowledged} acknowledged");
+        let records = self.archive.size_of(vkey.id()).await?.min(verified.max(acknowledged));
+        Ok((records, verified))
+    }
+}
+
+/// Three servers in a row.
+async fn servers(stopped: &watch::Receiver<bool>) -> anyhow::Result<[Server; 3]> {
+    let [gateway, archive, notary] =
+        [Planned::new("gateway").await?, Planned::new("archive").await?, Planned::new("notary").await?];
+    let [to_gateway, to_archive, to_notary] = [gateway.address(), archive.address(), notary.address()];
+    Ok([
+        gateway.start(vec![to_archive.clone()], stopped.clone())?,
+        archive.start(vec![to_gateway, to_notary], stopped.clone())?,
+        notary.start(vec![to_archive], stopped.clone())?,
+    ])
 }
 
 fn print_table(summary: &Summary, vital: &Vital, ran: Duration, proven_after: Duration) {

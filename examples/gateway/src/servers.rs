@@ -67,6 +67,11 @@ impl Server {
         Ok(self.handle.call(move |engine| engine.node.log(&log)).await?)
     }
 
+    /// The size of the signed part that it holds of a log.
+    pub async fn size_of(&self, log: LogId) -> anyhow::Result<u64> {
+        Ok(self.log(log).await?.map_or(0, |log| log.complete.size))
+    }
+
     /// Appends a statement to its own log.
     pub async fn attest(&self, text: String) -> anyhow::Result<()> {
         let record = admin::sign(&self.identity, "text/plain", text.as_bytes())?;
@@ -77,7 +82,7 @@ impl Server {
     /// How many records of a log it holds whose statements are signed by the log's own key.
     pub async fn verified(&self, log: LogId, vkey: Vkey) -> anyhow::Result<u64> {
         let (mut start, mut verified) = (0, 0);
-        let have = self.log(log).await?.map_or(0, |info| info.complete.size);
+        let have = self.size_of(log).await?;
         while start < have {
             let records = self.handle.call(move |engine| engine.records(&log, start, have)).await??;
             anyhow::ensure!(!records.is_empty(), "record {start} is not to be had");

@@ -6,6 +6,7 @@
 //! Everything from outside is judged before anything changes.
 
 mod accept;
+mod close;
 mod commit;
 mod due;
 mod encode;
@@ -17,6 +18,7 @@ mod handle;
 mod notices;
 mod owed;
 mod poll;
+mod quota;
 mod recover;
 mod respond;
 mod talk;

@@ -135,7 +135,7 @@ impl<T: Tables> Node<T> {
         });
         if !leads.map_err(failed)? {
             // Signed, this would be a second history: what the store says now is not what was signed before.
-            self.damaged(shelf.slot);
+            self.logs.damaged(shelf.slot);
             return Err(Error::Damaged);
         }
         let signed = SignedHead::sign(self.writing.identity(), head);
@@ -268,6 +268,34 @@ impl<T: Tables> Node<T> {
             self.writing.stop_saved();
         }
         Ok(())
+    }
+
+    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
+    ///
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
+    ///
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
+    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
+    ///
+    /// // Of no use to show a form for new records yet.
+    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
+    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_writing(&self) -> Result<(), Error> {
+        let own = self.logs.own();
+        if own.is_some_and(|own| own.is_forked) {
+            return Err(Error::Stopped);
+        }
+        if own.is_some_and(|own| own.is_damaged) {
+            return Err(Error::Damaged);
+        }
+        self.writing.check()
     }
 }
 

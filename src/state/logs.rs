@@ -204,6 +204,25 @@ impl<T: Tables> Logs<T> {
         }
     }
 
+    /// The store's content does not fit a log's heads: it is served no more.
+    pub(crate) fn damaged(&mut self, slot: u32) {
+        if let Some(replica) = self.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_damaged, true)
+        {
+            self.note(slot, Note::Damaged);
+        }
+    }
+
+    /// Nobody asked provides what leads to a head ahead.
+    pub(crate) fn stalled(&mut self, log: &LogId) {
+        if let Some(slot) = self.slot(log)
+            && let Some(replica) = self.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_stalled, true)
+        {
+            self.note(slot, Note::Stalled);
+        }
+    }
+
     /// Something about the log in `slot` is to be told.
     pub(crate) fn note(&mut self, slot: u32, note: Note) {
         let head = self.noted;

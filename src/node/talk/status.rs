@@ -339,7 +339,7 @@ impl<T: Tables> Node<T> {
             let next = self.logs.iter_after(after.as_ref()).find(is_waiting);
             let Some((log, since)) = next.map(|replica| (replica.id, replica.progress_at)) else { return };
             if now - since > patience {
-                self.stalled(&log);
+                self.logs.stalled(&log);
             } else {
                 self.logs.may_stall = true;
             }

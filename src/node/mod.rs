@@ -15,6 +15,7 @@ mod evidence;
 mod feed;
 mod follow;
 mod handle;
+mod invariants;
 mod notices;
 mod owed;
 mod poll;

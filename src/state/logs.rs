@@ -1,6 +1,7 @@
 //! All logs that a node follows: by id, in order of last change, and those with something to tell.
 
 use super::digest::{Digest, Ordered};
+use super::invariant::all;
 use super::peers::Introduced;
 use super::replica::{Note, Replica};
 use super::tables::{List, NONE, Tables};
@@ -254,6 +255,38 @@ impl<T: Tables> Logs<T> {
 
     pub(crate) fn has_notes(&self) -> bool {
         self.noted != NONE
+    }
+
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config, own: LogId) -> Result<(), &'static str> {
+        let (mut listed, mut at, mut before) = (0, self.oldest, NONE);
+        while let Some(replica) = self.get(at).filter(|replica| replica.older == before && listed <= self.len()) {
+            (before, at, listed) = (at, replica.newer, listed + 1);
+        }
+        let (mut noted, mut next) = (0, self.noted);
+        while let Some(replica) = self.get(next).filter(|replica| replica.notes != 0 && noted <= self.len()) {
+            (next, noted) = (replica.noted, noted + 1);
+        }
+        let mut replicas = self.iter_after(None);
+        all(&[
+            (self.len() <= self.limit(config), "there are more logs than may be"),
+            (
+                self.own().is_some_and(|replica| replica.id == own && replica.is_own()),
+                "another log is taken for one's own",
+            ),
+            (self.iter_after(None).count() == self.len(), "a log in the order is not there"),
+            (self.slots.iter().flatten().count() == self.len(), "a log is in no order"),
+            (self.iter_after(None).is_sorted_by(|a, b| a.id < b.id), "logs are out of order"),
+            (listed == self.len() && at == NONE && before == self.newest, "the order of change is torn"),
+            (
+                next == NONE && noted == self.iter_after(None).filter(|r| r.notes != 0).count(),
+                "the list of notes is torn",
+            ),
+            (
+                self.has_evidence || !replicas.any(|replica| replica.has_evidence() && !replica.is_damaged),
+                "evidence waits, and nobody knows",
+            ),
+        ])
     }
 
     fn rank(&self, id: &LogId) -> Result<usize, usize> {

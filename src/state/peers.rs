@@ -3,6 +3,7 @@
 
 use core::ops::{Deref, DerefMut};
 
+use super::invariant::all;
 use super::listing::{Compared, Listing, Stage, Sync};
 use super::standing::Standing;
 use super::tables::{List, Tables};
@@ -121,6 +122,16 @@ impl<T: Tables> Peers<T> {
     /// The peers' places in the order of change.
     pub(crate) fn cursors(&mut self) -> impl Iterator<Item = &mut u32> {
         self.rows.iter_mut().map(|peer| &mut peer.fed)
+    }
+
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
+        all(&[
+            (self.rows.len() <= self.limit(config), "there are more peers than may be"),
+            (self.rows.is_sorted_by(|a, b| a.id < b.id), "peers are out of order"),
+            (self.rows.last().is_none_or(|last| last.id.get() < self.next), "a peer has an id to come"),
+            (self.rows.iter().all(|peer| peer.node == peer.vkey.id()), "a peer has another's key"),
+        ])
     }
 
     fn index(&self, id: PeerId) -> Option<usize> {

@@ -1,9 +1,11 @@
 //! What a node keeps in memory of one log that it follows, its own included.
 
+use super::invariant::all;
 use super::tables::NONE;
 use crate::head::{Head, SignedHead};
 use crate::key::LogId;
 use crate::log::Hash;
+use crate::record::LENGTH_LEN;
 use crate::store::{LogState, Origin, StoredLog};
 use crate::time::Instant;
 use crate::wire::Entry;
@@ -144,6 +146,19 @@ impl Replica {
     /// not signed a head for yet.
     pub(crate) fn provable(&self) -> u64 {
         if self.covering.size == 0 { self.complete.size } else { self.have }
+    }
+
+    /// What must hold of a log between calls.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let covered = if self.is_own() { self.have } else { self.provable() };
+        let heads = [&self.complete, &self.covering, &self.unproven];
+        all(&[
+            (heads.iter().all(|head| head.is_well_formed()), "a head is malformed"),
+            (self.complete.size <= self.have, "a complete head is beyond what is held"),
+            (self.have == covered, "records are held that no head covers"),
+            (self.covering.size == 0 || self.covering.size > self.have, "a covering head is within what is held"),
+            (self.bytes >= self.have.saturating_mul(LENGTH_LEN as u64), "fewer bytes are held than records have"),
+        ])
     }
 
     /// This log's line in a status; the unproven head's signature is in the store.

@@ -5,6 +5,7 @@ use core::num::NonZeroU64;
 
 use core::ops::{Deref, DerefMut};
 
+use super::invariant::all;
 use super::replica::Replica;
 use super::tables::{List, Tables};
 use crate::head::Head;
@@ -145,6 +146,14 @@ impl<T: Tables> Views<T> {
             Ok(_) => false,
             Err(at) => self.rows.insert(at, view).is_ok(),
         }
+    }
+
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
+        all(&[
+            (self.rows.len() <= self.limit(config), "there are more views than may be"),
+            (self.rows.is_sorted_by(|a, b| (a.log, a.peer) < (b.log, b.peer)), "views are out of order"),
+        ])
     }
 
     pub(crate) fn remove(&mut self, at: usize) -> View {

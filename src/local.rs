@@ -8,11 +8,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::Error;
-use crate::node::{Command, Event, Notice};
-use crate::peer::PeerId;
 use crate::store::StoreError;
 use crate::time::Instant;
 use crate::wire::{Frame, Message, Response};
+use crate::words::{Command, Event, Notice, PeerId};
 
 /// Commands that [`exchange`] carries out in one call at most, of all members together: more than there is to say
 /// in one moment, unless somebody asks for the same over and over.
@@ -233,12 +232,12 @@ fn ask<'b>(
 mod talk {
     use crate::error::Error;
     use crate::key::LogId;
-    use crate::node::{Command, Event, Node};
-    use crate::peer::PeerId;
+    use crate::node::Node;
+    use crate::state::Tables;
     use crate::store::Store;
-    use crate::tables::Tables;
     use crate::time::Instant;
     use crate::wire::{Request, RequestId};
+    use crate::words::{Command, Event, PeerId};
 
     pub trait Talk {
         fn id(&mut self) -> LogId;
@@ -322,8 +321,9 @@ mod talk {
 mod tests {
     use super::*;
     use crate::key::Identity;
-    use crate::node::{Config, Node};
+    use crate::node::Node;
     use crate::store::{Around, Call, MemoryStore, Store};
+    use crate::words::Config;
 
     /// A store that takes records only after so many tries.
     struct Slow(MemoryStore, usize);

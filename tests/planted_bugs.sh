@@ -18,7 +18,7 @@ for bug in $bugs; do
     # A wrapper of its own each, so that what is built with one bug is never taken for another's.
     printf '#!/bin/sh\nexec "$@" --cfg '\''verisoo_bug="%s"'\''\n' "$bug" > "$wrappers/$bug"
     chmod +x "$wrappers/$bug"
-    found=$(RUSTC_WORKSPACE_WRAPPER=$wrappers/$bug cargo run -q $profile --features sim --example simulate -- \
+    found=$(RUSTC_WORKSPACE_WRAPPER=$wrappers/$bug cargo run -q $profile -p verisoo-simulate -- \
         swarm --seeds "0..$seeds" --first --profile all --json 2>"$wrappers/$bug.log")
     seed=$(printf '%s\n' "$found" | sed -n 's/^seed \([0-9]*\): .*/\1/p' | head -n 1)
     by=$(printf '%s\n' "$found" | sed -n 's/^seed [0-9]*: \([A-Za-z]*\) .*/\1/p' | head -n 1)

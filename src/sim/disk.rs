@@ -3,34 +3,11 @@
 use alloc::vec::Vec;
 
 use super::hash::{draw, happens, scale};
-use super::plan::{Plan, Profile};
+use super::plan::{DiskFault, Plan, Profile};
 use crate::key::{LogId, Name};
 use crate::log::Hash;
 use crate::record::Records;
 use crate::store::{Answer, Around, Call, Commit, LogState, MemoryStore, Origin, Store, StoreError, StoredLog};
-
-/// What a device does wrong for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub enum DiskFault {
-    /// Calls fail: so many in a thousand.
-    Errors {
-        /// Out of a thousand calls.
-        permille: u32,
-    },
-    /// Calls are answered with 'not ready': so many in a thousand.
-    NotReady {
-        /// Out of a thousand calls.
-        permille: u32,
-    },
-    /// There is no room for anything.
-    Full,
-    /// Reads of records, hashes and proofs come with one bit flipped: so many in a thousand.
-    Rot {
-        /// Out of a thousand reads.
-        permille: u32,
-    },
-}
 
 /// A store that a simulation can crash and look into. Users run their own stores in a simulation by
 /// implementing this for them; only [`Disk::contents`] is needed, and what is not overridden does nothing.

@@ -1,8 +1,10 @@
 //! A store around a store: what stands between a node and where its logs lie, and does not keep them itself.
 
+use super::contract::Store;
+use super::error::StoreError;
+use super::state::{Commit, Origin, RecordsRead, StoredLog};
 use crate::key::{LogId, Name};
 use crate::log::{Hash, Position};
-use crate::store::{Commit, Origin, RecordsRead, Store, StoreError, StoredLog};
 
 /// A store that passes every call on to another one, and may look at it, refuse it, or change what was read. It is a
 /// [`Store`], and of its methods only those need be written that do more than pass on: a counter, a cache's

@@ -1,23 +1,19 @@
 //! A full peer on a Cortex-M3 with 64 KB of RAM and no allocator: its own key and log, replicas of what its
 //! peer has, fork detection; a reading of its (simulated) sensor every second, signed and appended.
 //!
-//! It speaks on a serial line, see [`link`], and needs to be told three things when it starts, see
+//! It speaks on a serial line, see [`verisoo_link`], and needs to be told three things when it starts, see
 //! [`Boot`]: something random, who its peer is, and whether its log has ever existed. `docs/device.md` is
 //! the guide.
 #![no_std]
 #![no_main]
 
 mod board;
-#[allow(dead_code, reason = "the other half is the gateway's")]
-#[path = "../../gateway/link.rs"]
-mod link;
 mod memory;
 
 use core::time::Duration;
 
 use board::Board;
 use cortex_m_rt::entry;
-use link::{Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report, Vital};
 use static_cell::ConstStaticCell;
 use verisoo::store::FixedStore;
 use verisoo::wire::{Frame, Message};
@@ -25,6 +21,7 @@ use verisoo::{Answers, Ed25519};
 use verisoo::{
     Attestation, Command, Config, Event, Fixed, Identity, Instant, Introductions, Name, Node, PeerId, Start, Vkey,
 };
+use verisoo_link::{Boot, Channel, MAX_PAYLOAD, OVERHEAD, Receiver, Report, Vital};
 
 /// Who this device is. A product keeps the seed in fuses or in a secure element, one for each device.
 const NAME: &str = "sensor-7.example";
@@ -254,5 +251,5 @@ fn report(board: &mut Board, report: &Report<'_>) {
 /// One copy of what stuffs and sends, for all who call it.
 #[inline(never)]
 fn send(board: &mut Board, channel: Channel, payload: &[u8]) {
-    link::send(channel, payload, |bytes| board.write(bytes));
+    verisoo_link::send(channel, payload, |bytes| board.write(bytes));
 }

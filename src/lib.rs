@@ -87,7 +87,7 @@
 //! # Features
 //!
 //! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings `Heap` tables,
-//! `MemoryStore` and DSSE JSON; with neither, nothing allocates. `sim` brings the
+//! `MemoryStore`, `local` and DSSE JSON; with neither, nothing allocates. `sim` brings the
 //! deterministic simulator, for tests of your own stores and policies.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -103,34 +103,38 @@ extern crate alloc;
 extern crate std;
 
 pub mod attestation;
+mod codec;
 mod decimal;
 mod error;
 pub mod head;
+mod judge;
 pub mod key;
+#[cfg(feature = "alloc")]
+pub mod local;
 pub mod log;
 mod node;
-mod peer;
 mod record;
 mod rng;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod state;
 pub mod store;
-mod tables;
 mod time;
 pub mod wire;
+mod words;
 
 pub use attestation::Attestation;
 pub use error::Error;
-pub use head::{Head, Signature, SignedHead};
-pub use key::{Ed25519, Identity, LogId, Name, Scheme, Vkey};
+pub use head::{Head, SignedHead};
+pub use key::{Ed25519, Identity, LogId, Name, Scheme, Signature, Vkey};
 pub use log::Hash;
-pub use node::{
-    Answers, Ask, Command, Config, Event, Fault, Introductions, LogInfo, Node, Notice, PushOutcome, RecoveryInfo,
-    Start, SyncError, SyncReport,
-};
-pub use peer::{Health, PeerId, PeerInfo};
+pub use node::Node;
 pub use record::{MAX_RECORD, Records, RecordsIter, Truncated};
 #[cfg(feature = "alloc")]
-pub use tables::Heap;
-pub use tables::{Fixed, Tables};
+pub use state::Heap;
+pub use state::{Fixed, Tables};
 pub use time::Instant;
+pub use words::{
+    Answers, Ask, Command, Config, Event, Fault, Health, Introductions, LogInfo, Notice, PeerId, PeerInfo, PushOutcome,
+    RecoveryInfo, Start, SyncError, SyncReport,
+};

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use verisoo::local::{Member, exchange};
 use verisoo::store::{FixedStore, MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Refusal, Request, RequestId, Response};
-use verisoo::{Config, Error, Event, Fixed, Health, Heap, Identity, Instant, Node, Tables};
+use verisoo::{Config, Error, Fixed, Health, Heap, Identity, Instant, Node};
 
 /// Room for about ten records of its own, and for three of each of four other logs.
 type Logs = FixedStore<4, 64, 40, 220, 64, 1_200>;
@@ -29,34 +30,11 @@ fn server(name: &str, seed: u8) -> (Node<Heap>, MemoryStore) {
     (Node::new(identity, config(), [seed; 32], Instant::ZERO), MemoryStore::new())
 }
 
-/// Does everything `node` wants done now, with `peer` at the other end.
-fn turn<T: Tables, U: Tables>(
-    now: Instant,
-    (node, store): (&mut Node<T>, &mut dyn Store),
-    (peer, peer_store): (&mut Node<U>, &mut dyn Store),
-) {
-    let (mut request, mut answer) = (vec![0; 4_608], vec![0; 4_608]);
-    while let Some(command) = node.poll(now, store) {
-        let Ok(Some(bytes)) = node.encode(store, &command, &mut request) else { continue };
-        let Message::Request(asked) = Frame::decode(bytes).unwrap().message else { panic!("no request") };
-        let (to, id) = command.request().unwrap();
-        let bytes = peer.respond(now, peer_store, id, &asked, &mut answer).unwrap();
-        let Message::Response(response) = Frame::decode(bytes).unwrap().message else { panic!("no answer") };
-        node.handle(now, store, Event::Answer { peer: to, request: id, response }).unwrap();
-    }
-}
-
-/// Both take turns for some rounds.
-fn meet<T: Tables, U: Tables>(
-    now: &mut Instant,
-    one: (&mut Node<T>, &mut dyn Store),
-    other: (&mut Node<U>, &mut dyn Store),
-) {
-    let ((one, one_store), (other, other_store)) = (one, other);
+/// Both do what they want done, for some rounds.
+fn meet(now: &mut Instant, one: &mut dyn Member, other: &mut dyn Member) {
     for _ in 0..4 {
         *now = *now + Duration::from_secs(2);
-        turn(*now, (&mut *one, &mut *one_store), (&mut *other, &mut *other_store));
-        turn(*now, (&mut *other, &mut *other_store), (&mut *one, &mut *one_store));
+        exchange(*now, &mut [&mut *one, &mut *other]).unwrap();
     }
 }
 
@@ -85,11 +63,11 @@ fn a_device_waits_for_its_peer_and_loses_nothing() {
                 assert_eq!(error, Error::Store(StoreError::Full));
                 assert_eq!(device.append(&mut logs, &reading(appended)), Err(error));
                 waited += 1;
-                meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+                meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
             }
         }
     }
-    meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+    meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     assert!(waited > 3, "the ring was never full: the test shows nothing");
     for index in 0..appended {
         assert_eq!(store.record(&device.id(), index), Some(&reading(index)[..]), "record {index}");
@@ -109,7 +87,7 @@ fn what_was_dropped_is_said_to_be_and_nobody_is_blamed() {
     let mut now = Instant::ZERO;
     for index in 0..40 {
         device.append(&mut logs, &reading(index)).unwrap();
-        meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+        meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     }
     let first = logs.log(&device.id()).unwrap().unwrap().first;
     assert!(first > 0);
@@ -127,14 +105,14 @@ fn what_was_dropped_is_said_to_be_and_nobody_is_blamed() {
     late.set_authenticated(to_device, true).unwrap();
     for _ in 0..5 {
         now = now + Duration::from_secs(2);
-        turn(now, (&mut late, &mut late_store), (&mut device, &mut logs));
+        exchange(now, &mut [&mut (&mut late, &mut late_store), &mut (&mut device, &mut logs)]).unwrap();
     }
     assert_eq!(late.peer(to_device).unwrap().health, Health::Healthy);
     assert_eq!(late.log(&device.id()).unwrap().have, 0);
 
     late.remove_peer(to_device).unwrap();
     late.add_peer(&mut late_store, *server.vkey()).unwrap();
-    meet(&mut now, (&mut late, &mut late_store), (&mut server, &mut store));
+    meet(&mut now, &mut (&mut late, &mut late_store), &mut (&mut server, &mut store));
     assert_eq!(late.log(&device.id()).unwrap().complete.size, 40);
     assert_eq!(late_store.record(&device.id(), 0), Some(&reading(0)[..]));
 }
@@ -150,7 +128,7 @@ fn a_device_follows_a_log_whose_batches_are_larger_than_its_memory() {
     }
     let mut now = Instant::ZERO;
     for _ in 0..10 {
-        meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+        meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     }
     let log = device.log(&server.id()).unwrap();
     assert_eq!(log.complete, server.log(&server.id()).unwrap().complete);
@@ -168,7 +146,7 @@ fn a_device_that_lost_its_memory_takes_its_log_back_before_it_writes() {
     let mut now = Instant::ZERO;
     for index in 0..30 {
         device.append(&mut logs, &reading(index)).unwrap();
-        meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+        meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     }
 
     let (mut device, mut logs) = self::device();
@@ -177,10 +155,10 @@ fn a_device_that_lost_its_memory_takes_its_log_back_before_it_writes() {
     device.add_peer(&mut logs, *server.vkey()).unwrap();
     assert_eq!(device.append(&mut logs, &reading(30)), Err(Error::Recovering));
     for _ in 0..5 {
-        meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+        meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     }
     assert_eq!(device.append(&mut logs, &reading(30)), Ok(30));
-    meet(&mut now, (&mut device, &mut logs), (&mut server, &mut store));
+    meet(&mut now, &mut (&mut device, &mut logs), &mut (&mut server, &mut store));
     assert_eq!(store.record(&device.id(), 30), Some(&reading(30)[..]));
     assert!(server.logs().all(|log| !log.is_forked));
 }

@@ -1,20 +1,18 @@
 //! A store may fail at any call. A call to a node that returns an error has then changed nothing, node and
 //! store say the same, and once the store works again everything comes about that would have.
 
-#![cfg(feature = "alloc")]
 #![allow(clippy::cast_possible_truncation, reason = "there are four members at most")]
 
-mod pair;
+mod net;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::time::Duration;
 
-use pair::{Member, Net, TestStore, config, identity};
-use verisoo::log::Position;
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use net::{GivesUp, Net, TestStore, decode_response, identity, small as config};
+use verisoo::sim::SimScheme;
+use verisoo::store::{Around, Call, MemoryStore, Store, StoreError};
 use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, Push, Refusal, Request, RequestId, Response};
-use verisoo::{Answers, Error, Hash, Instant, LogId, Name, Notice, Start};
+use verisoo::{Answers, Error, Heap, Instant, Node, Notice, Start};
 
 /// A store that fails at some calls.
 #[derive(Clone, Debug, Default)]
@@ -35,99 +33,73 @@ struct Fails {
     error: StoreError,
 }
 
-impl FailingStore {
-    fn enter(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
-        let call = self.calls;
+impl TestStore for FailingStore {
+    fn held(&mut self) -> Option<&mut MemoryStore> {
+        Some(&mut self.held)
+    }
+
+    fn may_fail(&self) -> bool {
+        self.fails.is_some() || self.loaded.is_some()
+    }
+}
+
+impl Around for FailingStore {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.held
+    }
+
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        if let Some(loaded) = &mut self.loaded {
+            if call.is_write() {
+                // What was durable before is not all any more.
+                loaded.remove(&what(&Call::Sync));
+            } else if !matches!(call, Call::Acknowledged { .. }) && loaded.insert(what(call)) {
+                return Err(StoreError::NotReady);
+            }
+        }
+        let number = self.calls;
         self.calls += 1;
         if let Some(fails) = self.fails
-            && (fails.from..fails.from + fails.count).contains(&call)
+            && (fails.from..fails.from + fails.count).contains(&number)
         {
-            self.failed = Some(method);
+            self.failed = Some(call.name());
             return Err(fails.error);
         }
-        Ok(&mut self.held)
-    }
-
-    /// For calls that have to wait where the store loads first.
-    fn load(&mut self, method: &'static str, what: impl Debug) -> Result<&mut MemoryStore, StoreError> {
-        if let Some(loaded) = &mut self.loaded
-            && loaded.insert(format!("{method} {what:?}"))
-        {
-            return Err(StoreError::NotReady);
-        }
-        self.enter(method)
-    }
-
-    /// For calls that write: what was durable before is not all any more.
-    fn write(&mut self, method: &'static str) -> Result<&mut MemoryStore, StoreError> {
-        if let Some(loaded) = &mut self.loaded {
-            loaded.remove("sync ()");
-        }
-        self.enter(method)
+        Ok(())
     }
 }
 
-impl TestStore for FailingStore {
-    fn held(&self) -> &MemoryStore {
-        &self.held
+/// What a call has to have loaded: records are loaded from where they start, however many are asked for.
+fn what(call: &Call<'_>) -> String {
+    match call {
+        Call::Records { log, start, .. } => format!("records {log} {start}"),
+        call => format!("{call:?}"),
     }
 }
 
-impl Store for FailingStore {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.load("next_log", after)?.next_log(after)
-    }
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.load("log", log)?.log(log)
-    }
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.write("create")?.create(log, name, key, origin)
-    }
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.write("set_origin")?.set_origin(log, origin)
-    }
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.write("remove")?.remove(log)
-    }
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.write("commit")?.commit(log, commit)
-    }
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.write("truncate")?.truncate(log, size)
-    }
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.load("records", (log, start))?.records(log, start, end, buf)
-    }
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.load("hash", (log, position))?.hash(log, position)
-    }
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
-        self.load("proof", log)?.proof(log, buf)
-    }
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.write("put_fork")?.put_fork(log, proof)
-    }
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.load("fork", log)?.fork(log, buf)
-    }
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.load("sync", ())?.sync()
-    }
-    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.enter("acknowledged")?.acknowledged(log, size)
-    }
-}
+/// Whose log two write where there are two of this name.
+const WRITER: &str = "writer";
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
+type Nodes = Net<Heap<SimScheme>, FailingStore>;
 /// What came of it, and what did not.
-type Outcome = (Net<FailingStore>, Result<(), &'static str>);
+type Outcome = (Nodes, Result<(), &'static str>);
 type Scenario = fn(Vec<FailingStore>, bool) -> Outcome;
 
-fn net(stores: Vec<FailingStore>, retries: bool) -> Net<FailingStore> {
-    let members = (1..).zip(stores).map(|(number, store)| Member::new(number, config(), store));
-    let mut net = Net::new(members.collect());
-    net.retries = retries;
+fn net(stores: Vec<FailingStore>, retries: bool) -> Nodes {
+    let names = (1..=stores.len()).map(|number| format!("node-{number}"));
+    net_of(&names.collect::<Vec<_>>(), stores, retries)
+}
+
+/// Some may have one name, and so write one log with one key.
+fn net_of(names: &[impl AsRef<str>], stores: Vec<FailingStore>, retries: bool) -> Nodes {
+    let mut net = Net::without_delay();
+    net.gives_up = (!retries).then_some(GivesUp::Silently);
+    net.complaints = Some(Vec::new());
+    for (name, store) in names.iter().zip(stores) {
+        net.add_on(name.as_ref(), config(), store);
+    }
     net
 }
 
@@ -141,8 +113,8 @@ macro_rules! expect {
 }
 
 /// Whether a member holds so many records of another's log, under a signed head.
-fn holds(net: &Net<FailingStore>, at: usize, of: usize, size: u64) -> bool {
-    net.members[at].size(&net.members[of].node.id()) == size
+fn holds(net: &Nodes, at: usize, of: usize, size: u64) -> bool {
+    net.size(at, &net.id(of)) == size
 }
 
 /// Two nodes; records of many sizes, so that the second takes the first's log in several batches.
@@ -152,12 +124,12 @@ fn two_nodes_converge(stores: Vec<FailingStore>, retries: bool) -> Outcome {
         net.append(0, &vec![number; 100 * usize::from(number)]);
     }
     net.append(1, b"one");
-    net.link(0, 1);
-    expect!(net, "converged", |net| holds(net, 1, 0, 12) && holds(net, 0, 1, 1) && net.is_converged());
+    net.connect(0, 1);
+    expect!(net, "converged", |net| holds(net, 1, 0, 12) && holds(net, 0, 1, 1) && net.is_complete());
     // Pushed this time.
     net.append(0, b"another");
     net.append(1, b"two");
-    expect!(net, "converged again", |net| holds(net, 1, 0, 13) && holds(net, 0, 1, 2) && net.is_converged());
+    expect!(net, "converged again", |net| holds(net, 1, 0, 13) && holds(net, 0, 1, 2) && net.is_complete());
     (net, Ok(()))
 }
 
@@ -168,46 +140,43 @@ fn a_line_converges(stores: Vec<FailingStore>, retries: bool) -> Outcome {
         net.append(at, &[at as u8; 2_000]);
         net.append(at, &[at as u8; 2_000]);
     }
-    net.link(0, 1);
-    net.link(1, 2);
-    expect!(net, "converged", |net| holds(net, 0, 2, 2) && holds(net, 2, 0, 2) && net.is_converged());
+    net.connect(0, 1);
+    net.connect(1, 2);
+    expect!(net, "converged", |net| holds(net, 0, 2, 2) && holds(net, 2, 0, 2) && net.is_complete());
     (net, Ok(()))
 }
 
 /// A writer that forks: two of it, each known to one of two peers.
 fn a_fork_is_proven(stores: Vec<FailingStore>, retries: bool) -> Outcome {
-    let mut net = net(stores, retries);
-    // Members 0 and 1 are honest; 2 and 3 write one log with one key.
+    let mut net = net_of(&["node-1", "node-2", WRITER, WRITER], stores, retries);
     for at in [2, 3] {
-        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
         net.append(at, b"as they all know");
         net.append(at, &[at as u8]);
         net.append(at, b"and more");
     }
-    let writer = net.members[2].node.id();
-    net.link_one_way(0, 2);
-    net.link_one_way(1, 3);
+    let writer = net.id(2);
+    net.dial(0, 2);
+    net.dial(1, 3);
     net.append(0, b"honest");
-    expect!(net, "each holds one history", |net| (0..2).all(|at| net.members[at].size(&writer) == 3));
-    net.link(0, 1);
+    expect!(net, "each holds one history", |net| (0..2).all(|at| net.size(at, &writer) == 3));
+    net.connect(0, 1);
     expect!(net, "both are frozen", |net| {
         let is_frozen = |at: usize| net.members[at].node.log(&writer).is_some_and(|log| log.is_forked);
-        let honest = net.members[0].node.id();
-        is_frozen(0) && is_frozen(1) && net.members[1].size(&honest) == 1
+        let honest = net.id(0);
+        is_frozen(0) && is_frozen(1) && net.size(1, &honest) == 1
     });
     (net, Ok(()))
 }
 
 /// A head of one history is known before the records of the other come.
 fn a_fork_is_proven_by_a_head_alone(stores: Vec<FailingStore>, retries: bool) -> Outcome {
-    let mut net = net(stores, retries);
+    let mut net = net_of(&["node-1", WRITER, WRITER], stores, retries);
     for at in [1, 2] {
-        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
         net.append(at, b"as they all know");
         net.append(at, &[at as u8]);
     }
-    let writer = net.members[1].node.id();
-    net.link_one_way(0, 1);
+    let writer = net.id(1);
+    net.dial(0, 1);
     // The head of the other history, without records, by whatever way.
     let head = net.insist(2, "publish", |node, store| {
         node.publish(store)?;
@@ -219,7 +188,7 @@ fn a_fork_is_proven_by_a_head_alone(stores: Vec<FailingStore>, retries: bool) ->
     let message = Message::Request(Request::Push(push));
     let frame = Frame { id: RequestId::new(1), message }.encode(&mut buf).unwrap();
     for _ in 0..10 {
-        if pair::decode_response(&net.deliver(0, frame), RequestId::new(1)) != Response::Refused(Refusal::Busy) {
+        if decode_response(&net.ask(0, frame), RequestId::new(1)) != Response::Refused(Refusal::Busy) {
             break;
         }
     }
@@ -229,20 +198,17 @@ fn a_fork_is_proven_by_a_head_alone(stores: Vec<FailingStore>, retries: bool) ->
 
 /// A node begun anew, though its log exists and peers know it.
 fn a_second_writer_stops(stores: Vec<FailingStore>, retries: bool) -> Outcome {
-    let mut net = net(stores, retries);
-    for at in [0, 2] {
-        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
-    }
+    let mut net = net_of(&[WRITER, "node-2", WRITER], stores, retries);
     net.append(2, b"first");
     net.append(2, b"second");
-    net.link(2, 1);
+    net.connect(2, 1);
     expect!(net, "the first writer's records are known", |net| {
-        let log = net.members[2].node.id();
-        net.members[1].size(&log) == 2
+        let log = net.id(2);
+        net.size(1, &log) == 2
     });
     net.members.truncate(2);
-    net.members[1].peers.clear();
-    net.link_one_way(0, 1);
+    net.members[1].routes.clear();
+    net.dial(0, 1);
     expect!(net, "stopped", |net| net.members[0].node.check_writing() == Err(Error::Stopped));
     net.members.iter().for_each(|member| assert!(member.node.logs().all(|log| !log.is_forked)));
     (net, Ok(()))
@@ -250,20 +216,19 @@ fn a_second_writer_stops(stores: Vec<FailingStore>, retries: bool) -> Outcome {
 
 /// The same, and it has signed something else before it meets what was signed.
 fn a_second_writer_is_proven_a_forker(stores: Vec<FailingStore>, retries: bool) -> Outcome {
-    let mut net = net(stores, retries);
+    let mut net = net_of(&[WRITER, "node-2", WRITER], stores, retries);
     for at in [0, 2] {
-        net.members[at].node = pair::Node::new(identity(9), config(), [at as u8; 32], Instant::ZERO);
         net.append(at, &[at as u8]);
         net.append(at, b"and more");
         // Only what is signed can be a second history.
         net.insist(at, "publish", |node, store| node.publish(store));
     }
-    net.link(2, 1);
-    let log = net.members[2].node.id();
-    expect!(net, "the first writer's records are known", |net| net.members[1].size(&log) == 2);
+    net.connect(2, 1);
+    let log = net.id(2);
+    expect!(net, "the first writer's records are known", |net| net.size(1, &log) == 2);
     net.members.truncate(2);
-    net.members[1].peers.clear();
-    net.link_one_way(0, 1);
+    net.members[1].routes.clear();
+    net.dial(0, 1);
     expect!(net, "stopped, and proven", |net| {
         let is_frozen = |at: usize| net.members[at].node.log(&log).is_some_and(|log| log.is_forked);
         net.members[0].node.check_writing() == Err(Error::Stopped) && is_frozen(0) && is_frozen(1)
@@ -277,18 +242,18 @@ fn what_is_followed_changes(stores: Vec<FailingStore>, retries: bool) -> Outcome
     for at in 0..3 {
         net.append(at, &[at as u8; 100]);
     }
-    net.link(0, 1);
-    net.link(1, 2);
-    let [a, b, c] = [0, 1, 2].map(|at: usize| *net.members[at].node.vkey());
-    expect!(net, "introduced", |net| net.members[0].size(&c.id()) == 1);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    let [a, b, c] = [0, 1, 2].map(|at| net.vkey(at));
+    expect!(net, "introduced", |net| net.size(0, &c.id()) == 1);
     net.insist(0, "follow", |node, store| node.follow(store, &c));
     net.insist(0, "unfollow", |node, store| node.unfollow(store, &b.id()));
-    let peer = net.members[0].peer_at(1);
+    let peer = net.peer(0, 1);
     net.members[0].node.sync_now(peer).unwrap();
     net.append(1, b"more");
     net.append(2, b"more");
     expect!(net, "converged on what is followed", |net| {
-        net.members[0].size(&c.id()) == 2 && net.members[1].size(&c.id()) == 2 && net.members[2].size(&a.id()) == 1
+        net.size(0, &c.id()) == 2 && net.size(1, &c.id()) == 2 && net.size(2, &a.id()) == 1
     });
     (net, Ok(()))
 }
@@ -300,24 +265,13 @@ fn a_log_is_taken_back(mut stores: Vec<FailingStore>, retries: bool) -> Outcome 
     for number in 0..9 {
         net.append(0, &vec![number; 900]);
     }
-    net.link(0, 1);
-    expect!(net, "converged", |net| holds(net, 1, 0, 9) && net.is_converged());
-    let (vkey, now) = (*net.members[1].node.vkey(), net.now);
-    let mut store = fresh.into_iter().next().unwrap();
-    let node = loop {
-        let start = Start::Recover(Answers::All);
-        match pair::Node::open(identity(1), config(), [77; 32], now, &mut store, start) {
-            Ok(node) => break node,
-            Err(Error::Store(_)) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    };
-    net.members[0] = Member { node, store, peers: Vec::new(), notices: Vec::new() };
-    let peer = net.insist(0, "add_peer", |node, store| node.add_peer(store, vkey));
-    net.members[0].peers.push((peer, 1));
+    net.connect(0, 1);
+    expect!(net, "converged", |net| holds(net, 1, 0, 9) && net.is_complete());
+    net.members[0].store = fresh.into_iter().next().unwrap();
+    net.start(0, Start::Recover(Answers::All));
     expect!(net, "recovered", |net| net.members[0].node.check_writing().is_ok());
     assert_eq!(net.append(0, b"and on"), 9);
-    expect!(net, "converged again", |net| holds(net, 1, 0, 10) && net.is_converged());
+    expect!(net, "converged again", |net| holds(net, 1, 0, 10) && net.is_complete());
     (net, Ok(()))
 }
 
@@ -331,22 +285,22 @@ fn complaints(scenario: Scenario, stores: usize, at: usize, fails: Option<Fails>
 fn complaints_about(scenario: Scenario, stores: Vec<FailingStore>, at: usize, retries: bool) -> (u64, Vec<String>) {
     let (mut net, result) = scenario(stores, retries);
     let mut wrong: Vec<_> = result.err().map(String::from).into_iter().collect();
-    wrong.extend(net.complaints.iter().map(|(call, what)| format!("{call}: {what}")));
+    wrong.extend(net.complaints.iter().flatten().map(|(call, what)| format!("{call}: {what}")));
     let failed: Vec<_> = net.members.iter().filter_map(|member| member.store.failed).collect();
     let mut wrong: Vec<_> = wrong.into_iter().map(|wrong| format!("{wrong} after {failed:?}")).collect();
     for member in &mut net.members {
-        if member.node.root() != member.root_of_store(config()) {
+        if member.node.root() != member.root_of_store() {
             wrong.push("the root is not that of the store".into());
         }
-        for notice in &member.notices {
-            match notice {
-                // Of the writer that forks, each half may learn of the other.
-                Notice::WritingStopped if member.node.id() == identity(9).vkey().id() => {}
-                Notice::PeerAtFault { .. } | Notice::LogDamaged { .. } | Notice::WritingStopped => {
-                    wrong.push(format!("{notice:?}"));
-                }
-                _ => {}
+    }
+    for (member, notice) in net.notices.iter().filter_map(|(at, notice)| Some((net.members.get(*at)?, notice))) {
+        match notice {
+            // Of the writer that forks, each half may learn of the other.
+            Notice::WritingStopped if member.name == WRITER => {}
+            Notice::PeerAtFault { .. } | Notice::LogDamaged { .. } | Notice::WritingStopped => {
+                wrong.push(format!("{notice:?}"));
             }
+            _ => {}
         }
     }
     // A store that takes another's place has a number beyond them all.
@@ -448,7 +402,7 @@ fn a_log_is_taken_back_whatever_call_fails_meanwhile() {
 fn a_store_that_stays_unready_is_asked_less_and_less_often() {
     const NEVER: u64 = u64::MAX / 2;
     let mut store = FailingStore::default();
-    let mut node = pair::Node::new(identity(1), config(), [1; 32], Instant::ZERO);
+    let mut node: Node<Heap<SimScheme>> = Node::new(identity("node-1"), config(), [1; 32], Instant::ZERO);
     node.append(&mut store, b"a record, to be signed").unwrap();
     node.publish(&mut store).unwrap();
     node.append(&mut store, b"and one that is due in a while").unwrap();

@@ -20,7 +20,7 @@ struct Fork {
 impl Fork {
     /// The writer's logs agree in `common` leaves and then do not; heads at `sizes`, compared at `size`.
     fn new(common: u64, size: u64, sizes: [u64; 2]) -> Self {
-        let identity = identity("a.example");
+        let identity = named("a.example");
         let logs = [1, 2].map(|seed| {
             let mut log = Log::of_size(common, 0);
             (common..sizes[0].max(sizes[1])).for_each(|index| log.push(format!("{seed} {index}").as_bytes()));
@@ -40,7 +40,7 @@ impl Fork {
     fn longest() -> Self {
         let logs = [Uniform::new(b"one history"), Uniform::new(b"another")];
         let root = |size, log: &Uniform| root_at(size, log.reader()).unwrap();
-        let head = |log| SignedHead::sign(&identity("a.example"), Head { size: MAX_SIZE, root: root(MAX_SIZE, log) });
+        let head = |log| SignedHead::sign(&named("a.example"), Head { size: MAX_SIZE, root: root(MAX_SIZE, log) });
         let proof = |log: &Uniform| collect(|emit| prove_consistency(3, MAX_SIZE, log.reader(), emit)).unwrap();
         let [left, right] = &logs;
         Self {
@@ -57,11 +57,12 @@ impl Fork {
     }
 
     fn verify(&self) -> Result<(), ForkError> {
-        self.proof().verify(identity("a.example").vkey())
+        self.proof().verify(named("a.example").vkey())
     }
 }
 
-fn identity(name: &str) -> Identity {
+/// One key under any name.
+fn named(name: &str) -> Identity {
     Identity::from_seed(name, &[7; 32]).unwrap()
 }
 
@@ -129,7 +130,7 @@ fn each_part_of_a_fork_proof_is_checked() {
 #[test]
 fn both_heads_must_be_signed_by_the_key_of_this_log() {
     let fork = Fork::new(3, 5, [9, 7]);
-    assert_eq!(fork.proof().verify(identity("b.example").vkey()), Err(ForkError::Signature), "another name");
+    assert_eq!(fork.proof().verify(named("b.example").vkey()), Err(ForkError::Signature), "another name");
     let other = Identity::from_seed("a.example", &[8; 32]).unwrap();
     assert_eq!(fork.proof().verify::<verisoo::Ed25519>(other.vkey()), Err(ForkError::Signature), "another key");
     for place in 0..2 {
@@ -145,7 +146,7 @@ fn both_heads_must_be_signed_by_the_key_of_this_log() {
 
 #[test]
 fn no_flipped_bit_of_an_encoded_proof_proves_a_fork() {
-    let vkey = *identity("a.example").vkey();
+    let vkey = *named("a.example").vkey();
     let bytes = encode(&Fork::new(3, 5, [9, 7]).proof()).unwrap();
     assert_eq!(ForkProof::decode(&bytes).and_then(|proof| proof.verify(&vkey)), Ok(()));
     for bit in 0..bytes.len() * 8 {

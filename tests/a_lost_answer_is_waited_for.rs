@@ -1,18 +1,17 @@
 //! Several fetches of a log are under way at once, and only the next records can be used: an answer that is
 //! lost or falls short costs its own deadline or a refetch, not a flood of requests.
 
-#![cfg(feature = "alloc")]
-#![allow(clippy::cast_possible_truncation, reason = "a few hundred records")]
+mod net;
 
-mod pair;
-
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use pair::{Member, Net, config};
+use net::{Net, small};
+use verisoo::sim::SimScheme;
 use verisoo::store::MemoryStore;
-use verisoo::wire::{Frame, Message, Response};
-use verisoo::{Ask, Command, Event};
+use verisoo::wire::{Frame, Message, Request, Response};
+use verisoo::{Heap, Records};
 
 /// What it took to fetch a log.
 #[derive(Debug, Default)]
@@ -23,50 +22,45 @@ struct Traffic {
 
 /// The second of two takes the log of the first, each answer taking 10 ms; those for which `is_lost` never
 /// come.
-fn fetch(lens: &[usize], mut is_lost: impl FnMut(usize) -> bool) -> Traffic {
-    let mut net = Net::new((1..=2).map(|number| Member::new(number, config(), MemoryStore::new())).collect());
+fn fetch(lens: &[usize], mut is_lost: impl FnMut(usize) -> bool + 'static) -> Traffic {
+    let mut net: Net<Heap<SimScheme>, MemoryStore> = Net::new();
+    net.delay = Duration::from_millis(5);
+    for name in ["writer", "reader"] {
+        net.add_with(name, small());
+    }
     for len in lens {
         net.append(0, &vec![7; *len]);
     }
     net.settle();
-    net.link_one_way(1, 0);
-    let (mut traffic, mut under_way) = (Traffic::default(), VecDeque::new());
-    let log = net.members[0].node.id();
-    for _ in 0..100_000 {
-        let (now, member) = (net.now, &mut net.members[1]);
-        if let Some(command) = member.node.poll(now, &mut member.store) {
-            let Some((peer, request)) = command.request() else { continue };
-            let mut buf = [0; 4_608];
-            let bytes = member.node.encode(&mut member.store, &command, &mut buf).unwrap().unwrap();
-            let answer = net.deliver(0, bytes);
-            let mut is_lost_now = false;
-            if let Command::Ask { ask: Ask::Records { .. }, .. } = command {
-                is_lost_now = is_lost(traffic.fetches);
-                traffic.fetches += 1;
-            }
-            if !is_lost_now {
-                under_way.push_back((net.now + Duration::from_millis(10), peer, request, answer));
-            }
-            continue;
-        }
-        if net.members[1].size(&log) == lens.len() as u64 {
-            return traffic;
-        }
-        let wake = net.members[1].node.next_wake().unwrap();
-        match under_way.front() {
-            Some((due, ..)) if *due <= wake => {
-                let (due, peer, request, answer) = under_way.pop_front().unwrap();
-                net.now = due.max(net.now);
-                let Message::Response(response) = Frame::decode(&answer).unwrap().message else { panic!("no answer") };
-                if let Response::Records(batch) = response {
-                    traffic.records += verisoo::Records::new(batch.records).iter().count();
+    net.dial(1, 0);
+    let traffic = Rc::new(RefCell::new(Traffic::default()));
+    let counted = Rc::clone(&traffic);
+    let mut answers = 0;
+    net.tamper = Some(Box::new(move |_, _, frame| {
+        let mut counted = counted.borrow_mut();
+        match frame.message {
+            Message::Request(Request::Records { .. }) => counted.fetches += 1,
+            Message::Response(Response::Records(batch)) => {
+                answers += 1;
+                if is_lost(answers - 1) {
+                    return None;
                 }
-                net.hand_over(1, Event::Answer { peer, request, response });
+                counted.records += Records::new(batch.records).iter().count();
             }
-            _ => net.now = wake,
+            _ => {}
         }
-    }
-    panic!("never converged: {traffic:?}");
+        Some(encode(frame))
+    }));
+    let log = net.id(0);
+    let has_it = net.run_until(Duration::from_secs(3_600), |net| net.size(1, &log) == lens.len() as u64);
+    drop(net);
+    let traffic = Rc::into_inner(traffic).unwrap().into_inner();
+    assert!(has_it, "never converged: {traffic:?}");
+    traffic
+}
+
+fn encode(frame: &Frame<'_>) -> Vec<u8> {
+    frame.encode(&mut [0; 4_608]).unwrap().to_vec()
 }
 
 #[test]
@@ -78,7 +72,7 @@ fn without_losses_little_is_fetched_twice() {
 #[test]
 fn a_lost_answer_costs_the_window_and_no_more() {
     for lost in 0..8 {
-        let traffic = fetch(&[200; 400], |fetch| fetch == lost);
+        let traffic = fetch(&[200; 400], move |fetch| fetch == lost);
         // Those under way behind it, and those asked for again after its deadline.
         assert!(traffic.records < 480 && traffic.fetches < 45, "{lost}: {traffic:?}");
     }

@@ -1,12 +1,14 @@
 //! Attestations: the DSSE encoding that is signed, and the record.
 #![expect(clippy::needless_pass_by_value, reason = "quickcheck gives its values away")]
 
+mod signing;
+
 use quickcheck::TestResult;
 use verisoo::attestation::{Attestation, AttestationError, pae, pae_len};
 use verisoo::{Ed25519, Identity, MAX_RECORD, Signature};
 
-fn identity() -> Identity {
-    Identity::<Ed25519>::from_seed("example.com/builder", &[7; 32]).unwrap()
+fn builder() -> Identity {
+    signing::identity("example.com/builder")
 }
 
 fn encoded(attestation: &Attestation<'_>) -> Vec<u8> {
@@ -40,20 +42,20 @@ fn what_is_signed_is_the_encoding_of_dsse() {
         }
         assert_eq!(pae(payload_type, payload, &mut buf[..expected.len() - 1]), None);
 
-        let signed = Attestation::sign_with(&identity(), payload_type, payload, &mut buf).unwrap();
-        assert_eq!(signed.signature, identity().sign(expected.as_bytes()));
-        assert_eq!(signed.verify_with(identity().vkey(), &mut buf), Ok(()));
+        let signed = Attestation::sign_with(&builder(), payload_type, payload, &mut buf).unwrap();
+        assert_eq!(signed.signature, builder().sign(expected.as_bytes()));
+        assert_eq!(signed.verify_with(builder().vkey(), &mut buf), Ok(()));
     }
 }
 
 #[test]
 fn a_scratch_buffer_too_short_is_an_error_and_nothing_else() {
-    let identity = identity();
+    let builder = builder();
     let mut scratch = vec![0; pae_len("text", b"payload")];
-    let signed = Attestation::sign_with(&identity, "text", b"payload", &mut scratch).unwrap();
+    let signed = Attestation::sign_with(&builder, "text", b"payload", &mut scratch).unwrap();
     let short = &mut scratch[1..];
-    assert_eq!(Attestation::sign_with(&identity, "text", b"payload", short), Err(AttestationError::BufferTooShort));
-    assert_eq!(signed.verify_with(identity.vkey(), short), Err(AttestationError::BufferTooShort));
+    assert_eq!(Attestation::sign_with(&builder, "text", b"payload", short), Err(AttestationError::BufferTooShort));
+    assert_eq!(signed.verify_with(builder.vkey(), short), Err(AttestationError::BufferTooShort));
     let len = signed.encoded_len().unwrap();
     assert_eq!(signed.encode(&mut vec![0; len - 1]), Err(AttestationError::BufferTooShort));
     assert_eq!(signed.encode(&mut vec![0; len]), Ok(len));
@@ -61,16 +63,16 @@ fn a_scratch_buffer_too_short_is_an_error_and_nothing_else() {
 
 #[test]
 fn a_signature_is_for_one_type_one_payload_and_one_key() {
-    let identity = identity();
+    let builder = builder();
     let mut scratch = [0; 128];
-    let signed = Attestation::sign_with(&identity, "text/plain", b"one two", &mut scratch).unwrap();
+    let signed = Attestation::sign_with(&builder, "text/plain", b"one two", &mut scratch).unwrap();
     let mut verify = |attestation: Attestation<'_>, by: &Identity| attestation.verify_with(by.vkey(), &mut scratch);
-    assert_eq!(verify(signed, &identity), Ok(()));
+    assert_eq!(verify(signed, &builder), Ok(()));
     let refused = Err(AttestationError::Signature);
-    assert_eq!(verify(Attestation { payload_type: "text/html", ..signed }, &identity), refused);
-    assert_eq!(verify(Attestation { payload: b"one", ..signed }, &identity), refused);
-    assert_eq!(verify(Attestation { payload: b"two 7 one two", ..signed }, &identity), refused);
-    assert_eq!(verify(Attestation { signature: Signature::from_bytes([0; 64]), ..signed }, &identity), refused);
+    assert_eq!(verify(Attestation { payload_type: "text/html", ..signed }, &builder), refused);
+    assert_eq!(verify(Attestation { payload: b"one", ..signed }, &builder), refused);
+    assert_eq!(verify(Attestation { payload: b"two 7 one two", ..signed }, &builder), refused);
+    assert_eq!(verify(Attestation { signature: Signature::from_bytes([0; 64]), ..signed }, &builder), refused);
     let other = Identity::<Ed25519>::from_seed("example.com/builder", &[8; 32]).unwrap();
     assert_eq!(verify(signed, &other), refused);
 }
@@ -117,19 +119,19 @@ fn another_encoding_of_the_same_attestation_is_refused() {
 
 #[test]
 fn an_attestation_fits_a_record_or_is_refused() {
-    let identity = identity();
+    let builder = builder();
     let mut scratch = vec![0; 2 * MAX_RECORD];
     // A length of one byte, one of three, and the signature.
     let room = MAX_RECORD - (1 + 3 + 64);
     let payload = vec![1; room + 1];
-    let longest = Attestation::sign_with(&identity, "", &payload[..room], &mut scratch).unwrap();
+    let longest = Attestation::sign_with(&builder, "", &payload[..room], &mut scratch).unwrap();
     let record = encoded(&longest);
     assert_eq!(record.len(), MAX_RECORD);
     assert_eq!(Attestation::decode(&record), Ok(longest));
-    assert_eq!(longest.verify_with(identity.vkey(), &mut scratch), Ok(()));
+    assert_eq!(longest.verify_with(builder.vkey(), &mut scratch), Ok(()));
 
     let too_long = Attestation { payload: &payload, ..longest };
-    assert_eq!(Attestation::sign_with(&identity, "", &payload, &mut scratch), Err(AttestationError::TooLong));
+    assert_eq!(Attestation::sign_with(&builder, "", &payload, &mut scratch), Err(AttestationError::TooLong));
     assert_eq!(too_long.encode(&mut scratch), Err(AttestationError::TooLong));
     assert_eq!(Attestation::decode(&vec![0; MAX_RECORD + 1]), Err(AttestationError::TooLong));
 }

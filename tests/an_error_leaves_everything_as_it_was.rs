@@ -1,30 +1,31 @@
 //! What a caller can do wrong: each error can be had, and leaves node and store equal to what they were.
 
-#![cfg(feature = "alloc")]
-
-mod pair;
+mod net;
 
 use std::error::Error as _;
 
-use pair::{Cheap, Member, Net, config, identity};
+use net::{Net, nth, small as config};
 use verisoo::log::{MAX_SIZE, Position, leaf_hash};
+use verisoo::sim::SimScheme;
 use verisoo::store::{Commit, LogState, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
-use verisoo::wire::{Frame, MAX_MESSAGE, MIN_MESSAGE, Message, Nonce, Refusal, Request, RequestId, Response};
+use verisoo::wire::{
+    Frame, MAX_MESSAGE, MIN_MESSAGE, Message, Nonce, Refusal, Request, RequestId, Response, StatusRequest,
+};
 use verisoo::{
     Answers, Ask, Command, Config, Error, Event, Fixed, Hash, Head, Heap, Instant, LogId, MAX_RECORD, Name, Node,
     Notice, Records, SignedHead, Start, Tables, Vkey,
 };
 
-type HeapNode = Node<Heap<Cheap>>;
+type HeapNode = Node<Heap<SimScheme>>;
 /// One peer, two logs, and hashes for records of 1,982 bytes.
-type Tiny = Fixed<1, 2, 2, 1, 62, Cheap>;
+type Tiny = Fixed<1, 2, 2, 1, 62, SimScheme>;
 
-fn vkey(number: u8) -> Vkey<Cheap> {
-    *identity(number).vkey()
+fn vkey(number: u8) -> Vkey<SimScheme> {
+    *nth(number).vkey()
 }
 
-fn new<T: Tables<Scheme = Cheap>>(config: Config) -> (Node<T>, MemoryStore) {
-    (Node::new(identity(1), config, [1; 32], Instant::ZERO), MemoryStore::new())
+fn new<T: Tables<Scheme = SimScheme>>(config: Config) -> (Node<T>, MemoryStore) {
+    (Node::new(nth(1), config, [1; 32], Instant::ZERO), MemoryStore::new())
 }
 
 /// The error a call fails with, after which all is as before.
@@ -46,7 +47,7 @@ fn fails<T: Tables, R>(
 
 #[test]
 fn a_peer_that_is_gone_is_unknown() {
-    let mut subject = new::<Heap<Cheap>>(config());
+    let mut subject = new::<Heap<SimScheme>>(config());
     let peer = subject.0.add_peer(&mut subject.1, vkey(2)).unwrap();
     subject.0.remove_peer(peer).unwrap();
     assert_eq!(fails(&mut subject, |node, _| node.remove_peer(peer)), Error::UnknownPeer);
@@ -60,7 +61,7 @@ fn a_peer_that_is_gone_is_unknown() {
 
 #[test]
 fn a_log_that_is_not_followed_is_unknown() {
-    let mut subject = new::<Heap<Cheap>>(config());
+    let mut subject = new::<Heap<SimScheme>>(config());
     assert_eq!(fails(&mut subject, |node, store| node.unfollow(store, &vkey(2).id())), Error::UnknownLog);
     subject.0.follow(&mut subject.1, &vkey(2)).unwrap();
     subject.0.unfollow(&mut subject.1, &vkey(2).id()).unwrap();
@@ -70,7 +71,7 @@ fn a_log_that_is_not_followed_is_unknown() {
 
 #[test]
 fn a_node_is_not_its_own_peer() {
-    let mut subject = new::<Heap<Cheap>>(config());
+    let mut subject = new::<Heap<SimScheme>>(config());
     assert_eq!(fails(&mut subject, |node, store| node.add_peer(store, vkey(1))), Error::OwnKey);
     assert_eq!(fails(&mut subject, |node, store| node.unfollow(store, &vkey(1).id())), Error::OwnKey);
     // It follows its own log as it is.
@@ -81,7 +82,7 @@ fn a_node_is_not_its_own_peer() {
 
 #[test]
 fn there_is_an_end_to_peers() {
-    fn check<T: Tables<Scheme = Cheap>>(config: Config, room: u8) {
+    fn check<T: Tables<Scheme = SimScheme>>(config: Config, room: u8) {
         let mut subject = new::<T>(config);
         for number in 2..2 + room {
             subject.0.add_peer(&mut subject.1, vkey(number)).unwrap();
@@ -99,7 +100,7 @@ fn there_is_an_end_to_peers() {
     }
     let mut narrow = config();
     narrow.max_peers = 3;
-    check::<Heap<Cheap>>(narrow, 3);
+    check::<Heap<SimScheme>>(narrow, 3);
     check::<Tiny>(config(), 1);
 }
 
@@ -107,13 +108,13 @@ fn there_is_an_end_to_peers() {
 fn a_node_may_be_told_to_have_no_peers() {
     let mut config = config();
     config.max_peers = 0;
-    let mut subject = new::<Heap<Cheap>>(config);
+    let mut subject = new::<Heap<SimScheme>>(config);
     assert_eq!(fails(&mut subject, |node, store| node.add_peer(store, vkey(2))), Error::TooManyPeers);
 }
 
 #[test]
 fn there_is_an_end_to_logs() {
-    fn check<T: Tables<Scheme = Cheap>>(config: &Config) {
+    fn check<T: Tables<Scheme = SimScheme>>(config: &Config) {
         let mut subject = new::<T>(config.clone());
         subject.0.follow(&mut subject.1, &vkey(2)).unwrap();
         assert_eq!(fails(&mut subject, |node, store| node.follow(store, &vkey(3))), Error::TooManyLogs);
@@ -130,19 +131,19 @@ fn there_is_an_end_to_logs() {
         store.create(&vkey(4).id(), vkey(4).name(), vkey(4).key(), Origin::Pinned).unwrap();
         store.create(&vkey(1).id(), vkey(1).name(), vkey(1).key(), Origin::Own).unwrap();
         let before = store.clone();
-        let opened = Node::<T>::open(identity(1), config.clone(), [2; 32], Instant::ZERO, &mut store, Start::Resume);
+        let opened = Node::<T>::open(nth(1), config.clone(), [2; 32], Instant::ZERO, &mut store, Start::Resume);
         assert_eq!(opened.err(), Some(Error::TooManyLogs));
         assert_eq!(store, before);
     }
     let mut narrow = config();
     narrow.max_logs = 2;
-    check::<Heap<Cheap>>(&narrow);
+    check::<Heap<SimScheme>>(&narrow);
     check::<Tiny>(&config());
 }
 
 #[test]
 fn a_record_is_as_long_as_a_message_can_carry() {
-    fn check<T: Tables<Scheme = Cheap>>(max_message: u32, longest: usize) {
+    fn check<T: Tables<Scheme = SimScheme>>(max_message: u32, longest: usize) {
         let mut config = config();
         config.max_message = max_message;
         let mut subject = new::<T>(config);
@@ -154,12 +155,12 @@ fn a_record_is_as_long_as_a_message_can_carry() {
         }
         assert_eq!(subject.0.append(&mut subject.1, &vec![7; longest]), Ok(1));
     }
-    check::<Heap<Cheap>>(MIN_MESSAGE, 2_304);
-    check::<Heap<Cheap>>(0, 2_304);
-    check::<Heap<Cheap>>(MIN_MESSAGE + 100, 2_404);
-    check::<Heap<Cheap>>(MAX_MESSAGE, MAX_RECORD);
-    check::<Heap<Cheap>>(u32::MAX, MAX_RECORD);
-    check::<Heap<Cheap>>(Config::default().max_message, MAX_RECORD);
+    check::<Heap<SimScheme>>(MIN_MESSAGE, 2_304);
+    check::<Heap<SimScheme>>(0, 2_304);
+    check::<Heap<SimScheme>>(MIN_MESSAGE + 100, 2_404);
+    check::<Heap<SimScheme>>(MAX_MESSAGE, MAX_RECORD);
+    check::<Heap<SimScheme>>(u32::MAX, MAX_RECORD);
+    check::<Heap<SimScheme>>(Config::default().max_message, MAX_RECORD);
     // 62 hashes of 32 bytes, less the length.
     check::<Tiny>(MAX_MESSAGE, 1_982);
 }
@@ -168,7 +169,7 @@ fn a_record_is_as_long_as_a_message_can_carry() {
 fn a_recovering_node_does_not_write() {
     let mut store = MemoryStore::new();
     let start = Start::Recover(Answers::All);
-    let node = HeapNode::open(identity(1), config(), [1; 32], Instant::ZERO, &mut store, start).unwrap();
+    let node = HeapNode::open(nth(1), config(), [1; 32], Instant::ZERO, &mut store, start).unwrap();
     let mut subject = (node, store);
     assert!(subject.0.is_recovering());
     assert_eq!(subject.0.check_writing(), Err(Error::Recovering));
@@ -183,7 +184,7 @@ fn a_recovering_node_does_not_write() {
 
 #[test]
 fn a_stopped_node_does_not_write_and_serves_on() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     node.append(&mut store, b"record").unwrap();
     let head = node.publish(&mut store).unwrap();
     let mut state = store.log(&node.id()).unwrap().unwrap().state;
@@ -201,24 +202,24 @@ fn a_stopped_node_does_not_write_and_serves_on() {
         let request = Request::Proof { log: subject.0.id(), size: 0, limit: u32::MAX };
         let mut buf = [0; MIN_MESSAGE as usize];
         let answer = subject.0.respond(Instant::ZERO, &mut subject.1, RequestId::new(1), &request, &mut buf).unwrap();
-        let Response::Proof(answer) = pair::decode_response(answer, RequestId::new(1)) else { panic!("no proof") };
+        let Response::Proof(answer) = net::decode_response(answer, RequestId::new(1)) else { panic!("no proof") };
         assert_eq!(answer.head.head, head);
     }
 }
 
 fn open(store: &mut MemoryStore, start: Start) -> HeapNode {
-    HeapNode::open(identity(1), config(), [1; 32], Instant::ZERO, store, start).unwrap()
+    HeapNode::open(nth(1), config(), [1; 32], Instant::ZERO, store, start).unwrap()
 }
 
 #[test]
 fn a_log_that_exists_is_not_begun_anew() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     node.append(&mut store, b"record").unwrap();
-    let mut subject = (new::<Heap<Cheap>>(config()).0, store);
+    let mut subject = (new::<Heap<SimScheme>>(config()).0, store);
     assert_eq!(fails(&mut subject, |node, store| node.append(store, b"other")), Error::LogExists);
     assert_eq!(subject.0.publish(&mut subject.1), Ok(Head::EMPTY));
     // An empty one is no other than none.
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     store.create(&node.id(), vkey(1).name(), vkey(1).key(), Origin::Own).unwrap();
     assert_eq!(node.append(&mut store, b"record"), Ok(0));
 }
@@ -272,12 +273,12 @@ impl Store for FullLog {
 fn a_log_ends_at_2_to_the_62() {
     // Its root is that of a tree of equal hashes; nobody looks into it here.
     let head = Head { size: MAX_SIZE, root: Hash::EMPTY_ROOT };
-    let complete = Some(SignedHead::sign(&identity(1), head));
+    let complete = Some(SignedHead::sign(&nth::<SimScheme>(1), head));
     let state = LogState { have: MAX_SIZE, complete, ..LogState::default() };
     let (name, key) = (*vkey(1).name(), *vkey(1).key());
     let stored = StoredLog { name, key, origin: Origin::Own, first: 0, bytes: u64::MAX, forked: false, state };
     let mut store = FullLog(stored);
-    let mut node = HeapNode::open(identity(1), config(), [1; 32], Instant::ZERO, &mut store, Start::Resume).unwrap();
+    let mut node = HeapNode::open(nth(1), config(), [1; 32], Instant::ZERO, &mut store, Start::Resume).unwrap();
     let before = node.clone();
     assert_eq!(node.append(&mut store, b"one more"), Err(Error::LogFull));
     assert_eq!(node, before);
@@ -287,10 +288,10 @@ fn a_log_ends_at_2_to_the_62() {
 
 #[test]
 fn a_key_that_is_not_its_logs_is_damage() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     node.append(&mut store, b"record").unwrap();
     store.create(&LogId::from_bytes([9; 32]), vkey(2).name(), vkey(2).key(), Origin::Peer).unwrap();
-    let opened = HeapNode::open(identity(1), config(), [1; 32], Instant::ZERO, &mut store, Start::Resume);
+    let opened = HeapNode::open(nth(1), config(), [1; 32], Instant::ZERO, &mut store, Start::Resume);
     assert_eq!(opened.err(), Some(Error::Store(StoreError::Damaged)));
 }
 
@@ -298,13 +299,16 @@ fn a_key_that_is_not_its_logs_is_damage() {
 fn a_buffer_too_small_is_said_to_be() {
     let mut tried = Vec::new();
     // Whatever one of three on a line wants sent, until all is told.
-    let mut net = Net::new((1..=3).map(|number| Member::new(number, config(), MemoryStore::new())).collect());
+    let mut net: Net<Heap<SimScheme>, MemoryStore> = Net::without_delay();
+    for name in ["node-1", "node-2", "node-3"] {
+        net.add_with(name, config());
+    }
     for at in 0..3 {
         net.append(at, b"one record");
         net.append(at, b"and another");
     }
-    net.link(0, 1);
-    net.link(1, 2);
+    net.connect(0, 1);
+    net.connect(1, 2);
     for round in 0..200 {
         let (now, at) = (net.now, round % 3);
         // What it would want next, found out with a clone.
@@ -340,7 +344,7 @@ fn a_buffer_too_small_is_said_to_be() {
 
 #[test]
 fn a_notice_and_a_request_that_is_over_have_no_bytes() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     let peer = node.add_peer(&mut store, vkey(2)).unwrap();
     let command = node.poll(Instant::ZERO, &mut store).unwrap();
     let Command::Ask { request, ask: Ask::Status, .. } = command else { panic!("{command:?}") };
@@ -351,24 +355,23 @@ fn a_notice_and_a_request_that_is_over_have_no_bytes() {
     assert_eq!((node, store), before);
 }
 
-#[test]
-fn every_request_is_answered_whatever_room_there_is() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+/// A node that has something to say, and a question what that is.
+fn with_nine_records() -> (HeapNode, MemoryStore, StatusRequest) {
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     for number in 0..9 {
         node.append(&mut store, &vec![number; 10 * usize::from(number)]).unwrap();
     }
     node.publish(&mut store).unwrap();
     node.follow(&mut store, &vkey(2)).unwrap();
-    let (id, log, limit) = (RequestId::new(u64::MAX), node.id(), u32::MAX);
-    let asker = vkey(2).id();
-    let status = verisoo::wire::StatusRequest {
-        asker,
-        nonce: Nonce([7; 16]),
-        digest: Hash::EMPTY_ROOT,
-        compared: None,
-        after: None,
-        limit,
-    };
+    let (asker, nonce, digest) = (vkey(2).id(), Nonce([7; 16]), Hash::EMPTY_ROOT);
+    let status = StatusRequest { asker, nonce, digest, compared: None, after: None, limit: u32::MAX };
+    (node, store, status)
+}
+
+#[test]
+fn every_request_is_answered_whatever_room_there_is() {
+    let (node, mut store, status) = with_nine_records();
+    let (id, log, limit, asker) = (RequestId::new(u64::MAX), node.id(), u32::MAX, status.asker);
     let head = store.log(&log).unwrap().unwrap().state.complete.unwrap();
     let batch = verisoo::wire::Batch { log, start: 9, head, proof: verisoo::wire::Proof::default(), records: &[] };
     let push = verisoo::wire::Push { from: asker, nonce: Nonce([7; 16]), batch };
@@ -402,16 +405,21 @@ fn every_request_is_answered_whatever_room_there_is() {
         }
         assert!(lens.iter().all(|len| *len <= 2_000) && !lens.is_empty());
     }
-    // The answer keeps to the asker's limit, too.
+}
+
+#[test]
+fn an_answer_keeps_to_the_askers_limit() {
+    let (mut node, mut store, status) = with_nine_records();
+    let (id, log) = (RequestId::new(u64::MAX), node.id());
     for limit in 0..2_000 {
         for request in [
-            Request::Status(verisoo::wire::StatusRequest { limit, ..status }),
+            Request::Status(StatusRequest { limit, ..status }),
             Request::Proof { log, size: 4, limit },
             Request::Records { log, start: 2, count: u64::MAX, limit },
         ] {
             let mut buf = [0; MIN_MESSAGE as usize];
             let answer = node.respond(Instant::ZERO, &mut store, id, &request, &mut buf).unwrap();
-            let response = pair::decode_response(answer, id);
+            let response = net::decode_response(answer, id);
             let is_refusal = matches!(response, Response::Refused(Refusal::Busy | Refusal::TooLong { .. }));
             assert!(is_refusal || answer.len() <= limit as usize, "{limit}: {response:?}");
         }
@@ -420,14 +428,14 @@ fn every_request_is_answered_whatever_room_there_is() {
 
 #[test]
 fn answers_to_what_was_not_asked_change_nothing() {
-    let (mut node, mut store) = new::<Heap<Cheap>>(config());
+    let (mut node, mut store) = new::<Heap<SimScheme>>(config());
     let [a, b] = [2, 3].map(|number| node.add_peer(&mut store, vkey(number)).unwrap());
     let Some(Command::Ask { peer, request, ask: Ask::Status }) = node.poll(Instant::ZERO, &mut store) else {
         panic!("the first thing is to ask for a status");
     };
     assert_eq!(peer, a);
     let log = vkey(2).id();
-    let head = SignedHead::sign(&identity(2), Head { size: 1, root: leaf_hash(b"hi") });
+    let head = SignedHead::sign(&nth::<SimScheme>(2), Head { size: 1, root: leaf_hash(b"hi") });
     let proof = verisoo::wire::Proof::default();
     let batch = verisoo::wire::Batch { log, start: 0, head, proof, records: b"\x02\x00hi" };
     let answer = verisoo::wire::ProofAnswer { log, size: 1, root: head.head.root, head, proof };

@@ -1,26 +1,28 @@
 //! DSSE's JSON envelope: out of the log and into it.
 #![cfg(feature = "alloc")]
 
+mod signing;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use verisoo::attestation::{Attestation, AttestationError, MAX_ENVELOPE, MAX_ENVELOPE_SIGNATURES, OwnedAttestation};
-use verisoo::{Ed25519, Identity, Signature};
+use verisoo::{Identity, Signature};
 
 const TYPE: &str = "application/vnd.in-toto+json";
 /// Its base64 has both of the characters in which the two alphabets differ.
 const PAYLOAD: &[u8] = b"\xfb\xef\xff~ statement";
 
-fn identity() -> Identity {
-    Identity::<Ed25519>::from_seed("example.com/builder", &[7; 32]).unwrap()
+fn builder() -> Identity {
+    signing::identity("example.com/builder")
 }
 
 fn signed() -> Attestation<'static> {
-    Attestation::sign(&identity(), TYPE, PAYLOAD).unwrap()
+    Attestation::sign(&builder(), TYPE, PAYLOAD).unwrap()
 }
 
 fn read(json: &str) -> Result<OwnedAttestation, AttestationError> {
-    OwnedAttestation::from_json(json.as_bytes(), identity().vkey())
+    OwnedAttestation::from_json(json.as_bytes(), builder().vkey())
 }
 
 fn sig() -> String {
@@ -29,7 +31,7 @@ fn sig() -> String {
 
 #[test]
 fn an_envelope_has_the_fields_of_dsse() {
-    let id = identity().vkey().id().to_string();
+    let id = builder().vkey().id().to_string();
     assert_eq!(id.len(), 64);
     let envelope: Value = serde_json::from_str(&signed().to_json(&id)).unwrap();
     let expected = json!({
@@ -44,7 +46,7 @@ fn an_envelope_has_the_fields_of_dsse() {
 #[test]
 fn a_type_that_needs_escaping_comes_back() {
     let payload_type = "a \"quoted\"\\\u{0}\n/é\u{1f600}";
-    let signed = Attestation::sign(&identity(), payload_type, b"").unwrap();
+    let signed = Attestation::sign(&builder(), payload_type, b"").unwrap();
     assert_eq!(read(&signed.to_json("\"")).unwrap().as_attestation(), signed);
 }
 
@@ -52,7 +54,7 @@ fn a_type_that_needs_escaping_comes_back() {
 fn the_longest_record_fits_an_envelope() {
     // Every character of the type is escaped to six.
     let payload_type = "\u{1}".repeat(60_000);
-    let signed = Attestation::sign(&identity(), &payload_type, &[0xff; 5_400]).unwrap();
+    let signed = Attestation::sign(&builder(), &payload_type, &[0xff; 5_400]).unwrap();
     let json = signed.to_json("");
     assert!(json.len() <= MAX_ENVELOPE);
     assert_eq!(read(&json).unwrap().as_attestation(), signed);
@@ -74,14 +76,14 @@ fn both_alphabets_and_unknown_fields_are_read() {
         json!({ "payloadType": TYPE, "payload": payload, "signatures": [{ "sig": sig(), "keyid": 7 }] }),
         // Ours is found among others: of other keys, other lengths, no base64 at all, absent.
         json!({ "payloadType": TYPE, "payload": payload, "signatures": [
-            { "keyid": identity().vkey().id().to_string(), "sig": other }, { "sig": "AAAA" }, { "sig": "!" }, {}, { "sig": sig() }] }),
+            { "keyid": builder().vkey().id().to_string(), "sig": other }, { "sig": "AAAA" }, { "sig": "!" }, {}, { "sig": sig() }] }),
         json!({ "payloadType": TYPE, "payload": payload,
             "signatures": vec![json!({ "sig": sig() }); MAX_ENVELOPE_SIGNATURES] }),
     ] {
         let json = envelope.to_string();
         assert_eq!(read(&json).map(|read| read.as_attestation() == signed()), Ok(true), "{json}");
     }
-    let empty = Attestation::sign(&identity(), "", b"").unwrap();
+    let empty = Attestation::sign(&builder(), "", b"").unwrap();
     let json = json!({ "signatures": [{ "sig": STANDARD.encode(empty.signature.as_bytes()) }] }).to_string();
     assert_eq!(read(&json).unwrap().as_attestation(), empty);
 }
@@ -146,10 +148,10 @@ fn every_other_envelope_is_refused() {
 fn signing_and_verifying_need_no_buffer_where_there_is_an_allocator() {
     let mut scratch = [0; 256];
     let signed = signed();
-    assert_eq!(Attestation::sign_with(&identity(), TYPE, PAYLOAD, &mut scratch), Ok(signed));
-    assert_eq!(signed.verify(identity().vkey()), Ok(()));
+    assert_eq!(Attestation::sign_with(&builder(), TYPE, PAYLOAD, &mut scratch), Ok(signed));
+    assert_eq!(signed.verify(builder().vkey()), Ok(()));
     let false_one = Attestation { signature: Signature::from_bytes([9; 64]), ..signed };
-    assert_eq!(false_one.verify(identity().vkey()), Err(AttestationError::Signature));
+    assert_eq!(false_one.verify(builder().vkey()), Err(AttestationError::Signature));
     let long = vec![0; 65_536];
-    assert_eq!(Attestation::sign(&identity(), TYPE, &long), Err(AttestationError::TooLong));
+    assert_eq!(Attestation::sign(&builder(), TYPE, &long), Err(AttestationError::TooLong));
 }

@@ -4,20 +4,9 @@
 //! corpora anew; `VERISOO_FUZZ_INPUTS` says how many inputs are drawn at random for each target.
 
 #![allow(missing_docs, reason = "a test")]
-#![cfg(feature = "alloc")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
-
-// What the simulator's files that `fuzz/src/sim.rs` takes name by their place in the crate.
-#[cfg(not(feature = "sim"))]
-extern crate alloc;
-#[cfg(not(feature = "sim"))]
-#[path = "../src/rng.rs"]
-#[allow(dead_code, reason = "the simulator's disk needs a part of it")]
-mod rng;
-#[cfg(not(feature = "sim"))]
-use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,7 +38,6 @@ macro_rules! nothing_is_found_in_the_corpus_of {
 nothing_is_found_in_the_corpus_of!(attestation fork_proofs frame frontier node_ops notes pair proofs store);
 
 fn run_corpus(name: &str, target: fn(&[u8])) {
-    #[cfg(feature = "sim")]
     if std::env::var("VERISOO_FUZZ").is_ok_and(|what| what == "seeds") {
         write_seeds(name);
     }
@@ -85,7 +73,6 @@ fn nothing_is_found_in_inputs_drawn_at_random() {
     }
 }
 
-#[cfg(feature = "sim")]
 fn write_seeds(name: &str) {
     // Simulated once for all targets.
     static SEEDS: std::sync::OnceLock<Vec<(&str, Vec<u8>)>> = std::sync::OnceLock::new();

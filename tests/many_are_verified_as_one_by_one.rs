@@ -2,11 +2,14 @@
 //! judged differently.
 #![cfg(feature = "alloc")]
 
+mod signing;
+
 use core::ops::{Add, Mul};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use proptest::prelude::*;
 use sha2::{Digest, Sha512};
+use signing::nth;
 use verisoo::attestation::{Attestation, pae, pae_len};
 use verisoo::{Ed25519, Identity, Name, Scheme, Signature, Vkey};
 
@@ -17,10 +20,6 @@ const TORSION: [u8; 32] = [
     0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac,
     0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
 ];
-
-fn identity(seed: u8) -> Identity {
-    Identity::<Ed25519>::from_seed("signer", &[seed; 32]).unwrap()
-}
 
 /// A signature whose key, or whose R, or both, have a component of order 8 beside the honest one.
 struct Crafted {
@@ -84,7 +83,7 @@ fn verdicts(items: &[(Vkey, Attestation<'_>)]) {
 
 #[test]
 fn signatures_with_a_component_of_small_order_are_judged_alike() {
-    let good = Attestation::sign(&identity(3), TYPE, b"good").unwrap();
+    let good = Attestation::sign(&nth::<Ed25519>(3), TYPE, b"good").unwrap();
     let (mut accepted, mut refused) = (0, 0);
     for count in 0..32u8 {
         let payload = [count];
@@ -106,7 +105,7 @@ fn signatures_with_a_component_of_small_order_are_judged_alike() {
             }
 
             verdicts(&[(vkey, attestation)]);
-            verdicts(&[(*identity(3).vkey(), good), (vkey, attestation), (*identity(3).vkey(), good)]);
+            verdicts(&[(*nth::<Ed25519>(3).vkey(), good), (vkey, attestation), (*nth::<Ed25519>(3).vkey(), good)]);
             // Two whose components would cancel in a sum.
             verdicts(&[(vkey, attestation), (vkey, attestation)]);
         }
@@ -148,14 +147,14 @@ proptest! {
         let signed: Vec<_> = items
             .iter()
             .map(|(seed, payload, bit)| {
-                let identity = identity(*seed);
-                let mut signature = *Attestation::sign(&identity, TYPE, payload).unwrap().signature.as_bytes();
+                let signer: Identity = nth(*seed);
+                let mut signature = *Attestation::sign(&signer, TYPE, payload).unwrap().signature.as_bytes();
                 // Most are left as they are.
                 if let Some(byte) = signature.get_mut(bit / 8) {
                     *byte ^= 1 << (bit % 8);
                 }
                 let signature = Signature::from_bytes(signature);
-                (*identity.vkey(), Attestation { payload_type: TYPE, payload, signature })
+                (*signer.vkey(), Attestation { payload_type: TYPE, payload, signature })
             })
             .collect();
         let bad = items.iter().position(|(_, _, bit)| *bit < 512);

@@ -6,7 +6,6 @@
 //! instances are checked as well (build them with `--release`), each for at most `VERISOO_MODEL_SECONDS`.
 
 #![allow(missing_docs, reason = "a test")]
-#![cfg(feature = "alloc")]
 
 #[path = "model/disk.rs"]
 mod disk;
@@ -14,22 +13,7 @@ mod disk;
 mod federation;
 #[path = "model/liar.rs"]
 mod liar;
-#[path = "../fuzz/src/signing.rs"]
-#[allow(unreachable_pub, reason = "shared with the fuzz targets")]
 mod signing;
-#[path = "../fuzz/src/sim.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "shared with the fuzz targets")]
-mod sim;
-
-// What the simulator's files that `fuzz/src/sim.rs` takes name by their place in the crate.
-#[cfg(not(feature = "sim"))]
-extern crate alloc;
-#[cfg(not(feature = "sim"))]
-#[path = "../src/rng.rs"]
-#[allow(dead_code, reason = "the simulator's disk needs a part of it")]
-mod rng;
-#[cfg(not(feature = "sim"))]
-use verisoo::{Hash, LogId, Name, Records, Scheme, log, store};
 
 use std::time::{Duration, Instant};
 

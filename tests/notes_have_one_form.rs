@@ -1,5 +1,7 @@
 //! Checkpoints as signed notes: what is read, and that nothing else is.
 
+mod signing;
+
 use proptest::prelude::*;
 use verisoo::head::{Checkpoint, MAX_NOTE, MAX_NOTE_SIGNATURES, NoteError};
 use verisoo::{Ed25519, Hash, Head, Identity, Signature, SignedHead, Vkey};
@@ -9,16 +11,16 @@ const ROOT: &str = "Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8=";
 const OTHER: &str =
     "— sum.golang.org Az3grnbssgK7ubgFX36gVETtNv0U23qxyAhAMai2QUfeGa3nB/akvkMdlUErfcZz7l/R3cVtYspg3dxXABkGZZKdsQ8=\n";
 
-fn identity() -> Identity {
-    Identity::<Ed25519>::from_seed(NAME, &[7; 32]).unwrap()
+fn writer() -> Identity {
+    signing::identity(NAME)
 }
 
 fn signed() -> SignedHead {
-    SignedHead::sign(&identity(), Head { size: 300, root: Hash::from_bytes([15; 32]) })
+    SignedHead::sign(&writer(), Head { size: 300, root: Hash::from_bytes([15; 32]) })
 }
 
 fn note() -> String {
-    signed().to_note(identity().vkey()).to_string()
+    signed().to_note(writer().vkey()).to_string()
 }
 
 /// The note's own signature line.
@@ -71,16 +73,26 @@ fn a_note_is_the_three_lines_a_blank_one_and_the_signature() {
     assert!(note().starts_with(&start), "{}", note());
     assert!(note().ends_with("=\n"));
     assert_eq!(note().lines().count(), 5);
-    assert_eq!(SignedHead::from_note(note().as_bytes(), identity().vkey()), Ok(signed()));
+    assert_eq!(SignedHead::from_note(note().as_bytes(), writer().vkey()), Ok(signed()));
+}
+
+/// The text of the note that is departed from, and its signature line.
+fn parts() -> (String, String) {
+    (format!("{NAME}\n300\n{ROOT}\n"), line())
+}
+
+fn are_refused(departures: impl IntoIterator<Item = (String, NoteError)>) {
+    for (note, error) in departures {
+        let read = SignedHead::from_note(note.as_bytes(), writer().vkey());
+        assert_eq!(read, Err(error), "{note}");
+    }
 }
 
 #[test]
 fn every_departure_from_the_form_is_refused() {
-    let line = line();
+    let (text, line) = parts();
     let make = |text: &str| format!("{text}\n{line}");
-    let text = format!("{NAME}\n300\n{ROOT}\n");
-    let huge = format!("{text}\n{}", OTHER.repeat(MAX_NOTE_SIGNATURES + 1));
-    let table: Vec<(String, NoteError)> = vec![
+    are_refused([
         (String::new(), NoteError::NoBlankLine),
         ("\n\n".into(), NoteError::Unsigned),
         (text.clone(), NoteError::NoBlankLine),
@@ -90,24 +102,43 @@ fn every_departure_from_the_form_is_refused() {
         (make(&text.replace("300", "3\t00")), NoteError::Encoding),
         (make(&text.replace("example", "exa\u{0}mple")), NoteError::Encoding),
         (make(&text.replace("example", "\u{1b}[1m")), NoteError::Encoding),
-        // The text.
+        // The signer.
+        (format!("{text}\n{OTHER}"), NoteError::Unsigned),
+        (make(&text.replace(NAME, "example.com/other")), NoteError::OtherOrigin),
+        (make(&text.replace(NAME, "example.com/log ")), NoteError::OtherOrigin),
+        (make(&text.replace("300", "301")), NoteError::Signature),
+        (make(&text.replacen('D', "E", 1)), NoteError::Signature),
+    ]);
+    let mut bytes = note().into_bytes();
+    bytes[0] = 0xff;
+    assert_eq!(SignedHead::from_note(&bytes, writer().vkey()), Err(NoteError::Encoding));
+}
+
+#[test]
+fn every_departure_from_the_form_of_the_text_is_refused() {
+    let (text, line) = parts();
+    let make = |text: &str| format!("{text}\n{line}");
+    let sizes = [
+        "",
+        "0300",
+        "00",
+        "+300",
+        "-300",
+        " 300",
+        "300 ",
+        "0x12c",
+        "3_00",
+        "٣٠٠",
+        "4611686018427387905",
+        "18446744073709551616",
+    ];
+    are_refused(sizes.map(|size| (make(&text.replace("300", size)), NoteError::Size)));
+    are_refused([
         (format!("\n{line}"), NoteError::NoBlankLine),
         (make(&format!("\n{text}")), NoteError::Origin),
         (make(&format!("{NAME}\n")), NoteError::Size),
         (make(&format!("{NAME}\n300\n")), NoteError::Root),
         (make(&format!("{NAME}\n{ROOT}\n300\n")), NoteError::Size),
-        (make(&text.replace("300", "")), NoteError::Size),
-        (make(&text.replace("300", "0300")), NoteError::Size),
-        (make(&text.replace("300", "00")), NoteError::Size),
-        (make(&text.replace("300", "+300")), NoteError::Size),
-        (make(&text.replace("300", "-300")), NoteError::Size),
-        (make(&text.replace("300", " 300")), NoteError::Size),
-        (make(&text.replace("300", "300 ")), NoteError::Size),
-        (make(&text.replace("300", "0x12c")), NoteError::Size),
-        (make(&text.replace("300", "3_00")), NoteError::Size),
-        (make(&text.replace("300", "٣٠٠")), NoteError::Size),
-        (make(&text.replace("300", "4611686018427387905")), NoteError::Size),
-        (make(&text.replace("300", "18446744073709551616")), NoteError::Size),
         (make(&text.replace("300", "0")), NoteError::Root),
         (make(&text.replace("8=", "8")), NoteError::Root),
         (make(&text.replace("8=", "9=")), NoteError::Root),
@@ -120,7 +151,14 @@ fn every_departure_from_the_form_is_refused() {
         (make(&format!("{text}\nafter a blank line\n")), NoteError::Extension),
         (make(&format!("{text}\n")), NoteError::Extension),
         (make(&format!("{text}\n{line}")), NoteError::Extension),
-        // The signature lines.
+    ]);
+}
+
+#[test]
+fn every_departure_from_the_form_of_a_signature_line_is_refused() {
+    let (text, line) = parts();
+    let huge = format!("{text}\n{}", OTHER.repeat(MAX_NOTE_SIGNATURES + 1));
+    are_refused([
         (format!("{text}\n{}", line.trim_end()), NoteError::SignatureLine),
         (format!("{text}\n{line}Unexpected line.\n"), NoteError::SignatureLine),
         (format!("{text}\n{line}— "), NoteError::SignatureLine),
@@ -143,25 +181,12 @@ fn every_departure_from_the_form_is_refused() {
         (format!("{text}\n{line}— other {}AA=={}\n", "A".repeat(60), "A".repeat(8)), NoteError::SignatureLine),
         (huge, NoteError::TooManySignatures),
         (format!("{text}\n{line}— other {}\n", "A".repeat(MAX_NOTE)), NoteError::TooLong),
-        // The signer.
-        (format!("{text}\n{OTHER}"), NoteError::Unsigned),
-        (make(&text.replace(NAME, "example.com/other")), NoteError::OtherOrigin),
-        (make(&text.replace(NAME, "example.com/log ")), NoteError::OtherOrigin),
-        (make(&text.replace("300", "301")), NoteError::Signature),
-        (make(&text.replacen('D', "E", 1)), NoteError::Signature),
-    ];
-    for (note, error) in table {
-        let read = SignedHead::from_note(note.as_bytes(), identity().vkey());
-        assert_eq!(read, Err(error), "{note}");
-    }
-    let mut bytes = note().into_bytes();
-    bytes[0] = 0xff;
-    assert_eq!(SignedHead::from_note(&bytes, identity().vkey()), Err(NoteError::Encoding));
+    ]);
 }
 
 #[test]
 fn other_signers_are_ignored_and_our_own_must_be_right() {
-    let vkey = *identity().vkey();
+    let vkey = *writer().vkey();
     let text = format!("{NAME}\n300\n{ROOT}\n\n");
     let own = line();
     let accepted = |lines: &str| SignedHead::from_note(format!("{text}{lines}").as_bytes(), &vkey);
@@ -195,7 +220,7 @@ fn other_signers_are_ignored_and_our_own_must_be_right() {
 
 #[test]
 fn the_empty_and_the_largest_log_have_notes() {
-    let identity = identity();
+    let identity = writer();
     for head in [Head::EMPTY, Head { size: 1 << 62, root: Hash::from_bytes([0xff; 32]) }] {
         let signed = SignedHead::sign(&identity, head);
         let note = signed.to_note(identity.vkey()).to_string();
@@ -235,7 +260,7 @@ proptest! {
         if let Some((place, kind, byte)) = also {
             bytes = mutated(&bytes, place, kind, byte);
         }
-        let read = SignedHead::from_note(&bytes, identity().vkey());
+        let read = SignedHead::from_note(&bytes, writer().vkey());
         if bytes == note().as_bytes() {
             prop_assert_eq!(read, Ok(signed()));
         } else {
@@ -252,7 +277,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in any::<Vec<u8>>()) {
-        let _ = SignedHead::from_note(&bytes, identity().vkey());
+        let _ = SignedHead::from_note(&bytes, writer().vkey());
     }
 }
 

@@ -1,6 +1,5 @@
 //! Some seeds of each profile hold every invariant, and the simulator itself does what it says.
 
-#![cfg(feature = "sim")]
 #![allow(missing_docs, reason = "a test")]
 
 use verisoo::sim::{Act, Invariant, Plan, Profile, Restart, SimDisk, SimScheme, Simulation, shrink};

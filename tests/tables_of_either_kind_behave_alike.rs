@@ -1,14 +1,14 @@
 //! Nodes on growing and on fixed tables: the same calls have the same results, as long as there is room.
 
-#![cfg(feature = "alloc")]
 #![allow(clippy::cast_possible_truncation, reason = "there are four nodes")]
 
-mod pair;
+mod net;
 
 use std::time::Duration;
 
-use pair::{Cheap, identity};
+use net::nth;
 use proptest::prelude::*;
+use verisoo::sim::SimScheme;
 use verisoo::store::MemoryStore;
 use verisoo::wire::{Frame, Message, Response};
 use verisoo::{Command, Config, Event, Fixed, Heap, Instant, LogInfo, Node, PeerInfo};
@@ -20,8 +20,8 @@ const REQUESTS: usize = 6;
 /// Never the bound: 2 × (4,608 / 64) + 62.
 const HASHES: usize = 206;
 
-type Growing = Heap<Cheap>;
-type Limited = Fixed<PEERS, LOGS, VIEWS, REQUESTS, HASHES, Cheap>;
+type Growing = Heap<SimScheme>;
+type Limited = Fixed<PEERS, LOGS, VIEWS, REQUESTS, HASHES, SimScheme>;
 
 /// One node twice.
 struct Twin {
@@ -50,8 +50,8 @@ macro_rules! both {
 impl Twin {
     fn new(number: u8, config: &Config) -> Self {
         Self {
-            growing: Node::new(identity(number), config.clone(), [number; 32], Instant::ZERO),
-            limited: Node::new(identity(number), config.clone(), [number; 32], Instant::ZERO),
+            growing: Node::new(nth(number), config.clone(), [number; 32], Instant::ZERO),
+            limited: Node::new(nth(number), config.clone(), [number; 32], Instant::ZERO),
             stores: [MemoryStore::new(), MemoryStore::new()],
         }
     }
@@ -115,13 +115,13 @@ fn take(twins: &mut [Twin], now: &mut Instant, step: &Step) {
         Step::Turn(at, is_lost) => turn(twins, *now, at, is_lost),
         Step::Wait(millis) => *now = *now + Duration::from_millis(millis),
         Step::AddPeer(at, key) => {
-            let _ = both!(twins[at], |node, store| node.add_peer(store, *identity(key).vkey()));
+            let _ = both!(twins[at], |node, store| node.add_peer(store, *nth(key).vkey()));
         }
         Step::Follow(at, key) => {
-            let _ = both!(twins[at], |node, store| node.follow(store, identity(key).vkey()));
+            let _ = both!(twins[at], |node, store| node.follow(store, nth(key).vkey()));
         }
         Step::Unfollow(at, key) => {
-            let _ = both!(twins[at], |node, store| node.unfollow(store, &identity(key).vkey().id()));
+            let _ = both!(twins[at], |node, store| node.unfollow(store, &nth::<SimScheme>(key).vkey().id()));
         }
         Step::RemovePeer(at, nth) => {
             let peer = twins[at].growing.peers().nth(nth);
@@ -156,7 +156,7 @@ fn turn(twins: &mut [Twin], now: Instant, at: usize, is_lost: bool) {
         let mut buf = [0; 4_608];
         node.respond(now, store, request, &question, &mut buf).unwrap().to_vec()
     });
-    let response: Response<'_> = pair::decode_response(&answer, request);
+    let response: Response<'_> = net::decode_response(&answer, request);
     both!(twins[at], |node, store| node.handle(now, store, Event::Answer { peer, request, response })).unwrap();
 }
 
@@ -165,7 +165,7 @@ proptest! {
 
     #[test]
     fn the_same_calls_have_the_same_results(steps in proptest::collection::vec(step(), 1..300)) {
-        let mut config = pair::config();
+        let mut config = net::small();
         // What is fixed in the type for the one, for the other is in its configuration.
         (config.max_peers, config.max_logs, config.max_views, config.max_requests) = (PEERS, LOGS, VIEWS, REQUESTS);
         let mut twins: Vec<_> = (1..=NODES as u8).map(|number| Twin::new(number, &config)).collect();
@@ -179,7 +179,7 @@ proptest! {
 
 #[test]
 fn twins_converge_on_what_there_is_room_for() {
-    let mut config = pair::config();
+    let mut config = net::small();
     (config.max_peers, config.max_logs, config.max_views, config.max_requests) = (PEERS, LOGS, VIEWS, REQUESTS);
     let mut twins: Vec<_> = (1..=NODES as u8).map(|number| Twin::new(number, &config)).collect();
     let mut now = Instant::ZERO;

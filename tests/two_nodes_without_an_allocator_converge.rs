@@ -1,7 +1,10 @@
 //! Nodes and stores whose memory is in their types, as on a microcontroller.
 
+mod signing;
+
 use std::time::Duration;
 
+use signing::identity;
 use verisoo::store::FixedStore;
 use verisoo::wire::{Frame, MIN_MESSAGE, Message};
 use verisoo::{Config, Ed25519, Error, Event, Fixed, Identity, Instant, Node, PeerId};
@@ -13,10 +16,6 @@ struct Device {
     node: Node<Tables>,
     store: Store,
     peer: PeerId,
-}
-
-fn identity(name: &str, seed: u8) -> Identity<Ed25519> {
-    Identity::from_seed(name, &[seed; 32]).unwrap()
 }
 
 fn device(own: &Identity<Ed25519>, other: &Identity<Ed25519>) -> Device {
@@ -42,7 +41,7 @@ fn work(now: Instant, from: &mut Device, to: &mut Device) {
 
 #[test]
 fn two_nodes_without_an_allocator_converge() {
-    let identities = [identity("sensor-1", 1), identity("sensor-2", 2)];
+    let identities = [identity("sensor-1"), identity("sensor-2")];
     let mut a = device(&identities[0], &identities[1]);
     let mut b = device(&identities[1], &identities[0]);
     let mut now = Instant::ZERO;
@@ -78,7 +77,7 @@ fn two_nodes_without_an_allocator_converge() {
 
 #[test]
 fn a_full_node_and_a_full_store_say_so() {
-    let identities = [identity("sensor-1", 1), identity("sensor-2", 2), identity("sensor-3", 3)];
+    let identities = [identity("sensor-1"), identity("sensor-2"), identity("sensor-3")];
     let mut device = device(&identities[0], &identities[1]);
     let before = (device.node.clone(), device.store.clone());
     let third = identities[2].vkey();

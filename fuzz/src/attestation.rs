@@ -3,9 +3,10 @@
 
 use verisoo::Attestation;
 use verisoo::attestation::{OwnedAttestation, pae, pae_len};
+use verisoo::sim::SimScheme;
 
 use super::input::Input;
-use super::signing::identity;
+use super::net::signing::identity;
 
 pub fn attestation(data: &[u8]) {
     let mut input = Input::new(data);
@@ -24,7 +25,7 @@ fn record(bytes: &[u8]) {
     assert_eq!(buf, bytes);
     encoding(&read);
     // Out of the log and in again, if it is signed.
-    let signer = identity("signer.example");
+    let signer = identity::<SimScheme>("signer.example");
     let json = read.to_json("a hint");
     let again = OwnedAttestation::from_json(json.as_bytes(), signer.vkey());
     assert_eq!(again.is_ok(), read.verify(signer.vkey()).is_ok());
@@ -50,7 +51,7 @@ fn counted(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn envelope(json: &[u8]) {
-    let signer = identity("signer.example");
+    let signer = identity::<SimScheme>("signer.example");
     let Ok(read) = OwnedAttestation::from_json(json, signer.vkey()) else { return };
     assert_eq!(read.as_attestation().verify(signer.vkey()), Ok(()));
     // What was taken is what any JSON reader sees.
@@ -80,7 +81,7 @@ fn statement<'a>(input: &mut Input<'a>) -> Statement<'a> {
 }
 
 fn altered_record(input: &mut Input<'_>) {
-    let signer = identity("signer.example");
+    let signer = identity::<SimScheme>("signer.example");
     let Statement { payload_type, payload } = statement(input);
     let signed = Attestation::sign(&signer, &payload_type, payload).unwrap();
     let mut bytes = vec![0; signed.encoded_len().unwrap()];
@@ -96,7 +97,7 @@ fn altered_record(input: &mut Input<'_>) {
 }
 
 fn altered_envelope(input: &mut Input<'_>) {
-    let signer = identity("signer.example");
+    let signer = identity::<SimScheme>("signer.example");
     let Statement { payload_type, payload } = statement(input);
     let signed = Attestation::sign(&signer, &payload_type, payload).unwrap();
     let mut json = signed.to_json("a hint").into_bytes();

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use verisoo::head::ForkProof;
-use verisoo::log::{MAX_PROOF, Position, root_at};
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
-use verisoo::{Hash, LogId, Name};
-
-use super::sim::{Disk, DiskFault, SimDisk};
+use verisoo::log::{MAX_PROOF, root_at};
+use verisoo::sim::{Disk, DiskFault, SimDisk};
+use verisoo::store::{Around, Call, MemoryStore, Store, StoreError, StoredLog};
+use verisoo::{Hash, LogId};
 
 #[derive(Default)]
 pub struct FaultyStore {
@@ -95,8 +94,17 @@ impl FaultyStore {
         }
         contents
     }
+}
 
-    fn call(&mut self) -> Result<&mut SimDisk, StoreError> {
+impl Around for FaultyStore {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.disk
+    }
+
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        if let Call::Fork { room, .. } = call {
+            assert!(*room >= ForkProof::MAX_LEN);
+        }
         if let Some(failing) = &mut self.failing {
             if failing.calls_before > 0 {
                 failing.calls_before -= 1;
@@ -108,65 +116,6 @@ impl FaultyStore {
                 self.failing = None;
             }
         }
-        Ok(&mut self.disk)
-    }
-}
-
-impl Store for FaultyStore {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.call()?.next_log(after)
-    }
-
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.call()?.log(log)
-    }
-
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.call()?.create(log, name, key, origin)
-    }
-
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.call()?.set_origin(log, origin)
-    }
-
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.call()?.remove(log)
-    }
-
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.call()?.commit(log, commit)
-    }
-
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.call()?.truncate(log, size)
-    }
-
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.call()?.records(log, start, end, buf)
-    }
-
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.call()?.hash(log, position)
-    }
-
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
-        self.call()?.proof(log, buf)
-    }
-
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.call()?.put_fork(log, proof)
-    }
-
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        assert!(buf.len() >= ForkProof::MAX_LEN);
-        self.call()?.fork(log, buf)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.call()?.sync()
-    }
-
-    fn acknowledged(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.call()?.acknowledged(log, size)
+        Ok(())
     }
 }

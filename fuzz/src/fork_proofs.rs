@@ -3,11 +3,11 @@
 
 use verisoo::head::ForkProof;
 use verisoo::log::leaf_hash;
+use verisoo::sim::SimScheme;
 use verisoo::{Hash, Head, Name, Signature, SignedHead, Vkey};
 
 use super::input::Input;
 use super::naive::flip;
-use super::sim::SimScheme;
 use super::verifier::is_consistent;
 use super::writer::Writer;
 

@@ -13,14 +13,13 @@ mod frontier;
 mod input;
 #[path = "../../tests/naive/mod.rs"]
 mod naive;
+#[path = "../../tests/net/mod.rs"]
+mod net;
 mod node_ops;
 mod notes;
 mod pair;
 mod proofs;
 mod seeds;
-mod signing;
-mod sim;
-#[cfg(feature = "sim")]
 mod simulated;
 mod store;
 mod verifier;
@@ -35,7 +34,6 @@ pub use node_ops::node_ops;
 pub use notes::notes;
 pub use pair::pair;
 pub use proofs::proofs;
-#[cfg(feature = "sim")]
 pub use seeds::seeds;
 pub use store::store;
 

@@ -2,12 +2,12 @@
 
 use verisoo::head::{Checkpoint, MAX_NOTE, TlogProof, tlog_proof};
 use verisoo::log::leaf_hash;
+use verisoo::sim::SimScheme;
 use verisoo::{Ed25519, Head, LogId, Name, SignedHead, Vkey};
 
 use super::input::Input;
 use super::naive::{self, Log};
-use super::signing::identity;
-use super::sim::SimScheme;
+use super::net::signing::identity;
 
 pub fn notes(data: &[u8]) {
     let mut input = Input::new(data);
@@ -61,7 +61,7 @@ fn proof(bytes: &[u8]) {
 
 /// A checkpoint that is true, then changed: it verifies only as what was signed.
 fn signed_checkpoint(input: &mut Input<'_>) {
-    let writer = identity("a.example/log");
+    let writer = identity::<SimScheme>("a.example/log");
     let size = input.number() >> 2;
     let root = if size == 0 { verisoo::Hash::EMPTY_ROOT } else { leaf_hash(&[input.byte()]) };
     let signed = SignedHead::sign(&writer, Head { size, root });
@@ -75,7 +75,7 @@ fn signed_checkpoint(input: &mut Input<'_>) {
 }
 
 fn signed_proof(input: &mut Input<'_>) {
-    let writer = identity("a.example/log");
+    let writer = identity::<SimScheme>("a.example/log");
     let size = input.between(1, 40);
     let index = input.between(0, size - 1);
     let log = Log::of_size(size, 0);
@@ -101,7 +101,7 @@ fn signed_proof(input: &mut Input<'_>) {
 
 fn altered_vkey(input: &mut Input<'_>) {
     let text = if input.flag() {
-        identity("a.example/log").vkey().to_string()
+        identity::<SimScheme>("a.example/log").vkey().to_string()
     } else {
         verisoo::Identity::<Ed25519>::from_seed("b.example", &[input.byte(); 32]).unwrap().vkey().to_string()
     };

@@ -3,30 +3,18 @@
 
 use std::time::Duration;
 
+use verisoo::sim::SimScheme;
 use verisoo::store::MemoryStore;
-use verisoo::wire::{Frame, Message};
-use verisoo::{Command, Config, Event, Instant, Notice, PeerId, Start};
+use verisoo::{Config, Heap, Notice, Start};
 
 use super::input::Input;
-use super::signing::identity;
-use super::world::{TestNode, check_bounds};
-
-const NAMES: [&str; 2] = ["left.example", "right.example"];
-
-struct Member {
-    node: TestNode,
-    store: MemoryStore,
-    records: Vec<Vec<u8>>,
-}
+use super::net::{Net, Packet};
+use super::world::check_bounds;
 
 struct Pair {
-    now: Instant,
-    config: Config,
-    members: [Member; 2],
-    peers: [PeerId; 2],
-    /// Messages under way: whom to, and the bytes.
-    packets: Vec<(usize, Vec<u8>)>,
-    starts: u8,
+    net: Net<Heap<SimScheme>, MemoryStore>,
+    /// What each has written.
+    records: [Vec<Vec<u8>>; 2],
 }
 
 pub fn pair(data: &[u8]) {
@@ -51,22 +39,12 @@ impl Pair {
         config.window = input.choose(&[1, 2, 4]);
         config.max_views = input.choose(&[1, 8]);
         config.max_requests = input.choose(&[1, 8]);
-        let now = Instant::from_secs(1);
-        let members = NAMES.map(|name| Member {
-            node: TestNode::new(identity(name), config.clone(), [7; 32], now),
-            store: MemoryStore::new(),
-            records: Vec::new(),
-        });
-        let mut pair = Self { now, config, members, peers: [first_peer(); 2], packets: vec![], starts: 7 };
-        pair.connect(0);
-        pair.connect(1);
-        pair
-    }
-
-    fn connect(&mut self, at: usize) {
-        let vkey = *identity(NAMES[1 - at]).vkey();
-        let member = &mut self.members[at];
-        self.peers[at] = member.node.add_peer(&mut member.store, vkey).expect("room for one");
+        let mut net = Net::new();
+        for name in ["left.example", "right.example"] {
+            net.add_with(name, config.clone());
+        }
+        net.connect(0, 1);
+        Self { net, records: [vec![], vec![]] }
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
@@ -75,9 +53,8 @@ impl Pair {
             0 | 1 => {
                 let len = input.choose(&[0, 1, 40, 1_000]);
                 let record = vec![input.byte(); len];
-                let member = &mut self.members[at];
-                member.node.append(&mut member.store, &record).expect("memory has room");
-                member.records.push(record);
+                self.net.append(at, &record);
+                self.records[at].push(record);
             }
             2 | 3 => self.poll(at),
             4..=6 => {
@@ -91,130 +68,90 @@ impl Pair {
             }
             9 => {
                 let mut damaged = self.take(input, true);
-                if let Some((_, bytes)) = &mut damaged {
-                    input.mutate(bytes, 3);
+                if let Some(packet) = &mut damaged {
+                    input.mutate(&mut packet.bytes, 3);
                 }
                 self.deliver(damaged);
             }
-            10 => self.now = self.now + Duration::from_millis(input.choose(&[1, 50, 200, 1_000, 5_000, 30_000])),
-            _ => self.restart(at),
+            10 => {
+                let millis = input.choose(&[1, 50, 200, 1_000, 5_000, 30_000]);
+                self.net.now = self.net.now + Duration::from_millis(millis);
+            }
+            _ => self.net.start(at, Start::Resume),
         }
     }
 
-    /// Both do what they want done, and what is under way arrives.
-    fn deliver_all(&mut self) {
-        self.poll(0);
-        self.poll(1);
-        for packet in std::mem::take(&mut self.packets) {
-            self.deliver(Some(packet));
-        }
-    }
-
-    fn take(&mut self, input: &mut Input<'_>, away: bool) -> Option<(usize, Vec<u8>)> {
-        if self.packets.is_empty() {
+    fn take(&mut self, input: &mut Input<'_>, away: bool) -> Option<Packet> {
+        let packets = &mut self.net.packets;
+        if packets.is_empty() {
             return None;
         }
-        let at = input.below(self.packets.len());
-        Some(if away { self.packets.remove(at) } else { self.packets[at].clone() })
+        let at = input.below(packets.len());
+        if away { packets.remove(at) } else { packets.get(at).cloned() }
     }
 
-    fn deliver(&mut self, packet: Option<(usize, Vec<u8>)>) {
-        let Some((to, bytes)) = packet else { return };
-        let Ok(frame) = Frame::decode(&bytes) else { return };
-        let Member { node, store, .. } = &mut self.members[to];
-        match frame.message {
-            Message::Request(request) => {
-                let mut buf = vec![0; 1 << 15];
-                let answer = node.respond(self.now, store, frame.id, &request, &mut buf).expect("there is room");
-                let answer = answer.to_vec();
-                self.packets.push((1 - to, answer));
-            }
-            Message::Response(response) => {
-                let event = Event::Answer { peer: self.peers[to], request: frame.id, response };
-                node.handle(self.now, store, event).expect("memory does not fail");
-            }
+    fn deliver(&mut self, packet: Option<Packet>) {
+        if let Some(packet) = packet {
+            self.net.deliver(&packet);
         }
     }
 
     fn poll(&mut self, at: usize) {
-        let mut buf = vec![0; 1 << 15];
-        for count in 0.. {
-            assert!(count < 2_000, "polling does not end");
-            let Member { node, store, .. } = &mut self.members[at];
-            let Some(command) = node.poll(self.now, store) else { break };
-            if let Command::Notify(notice) = command {
-                let is_bad = matches!(
-                    notice,
-                    Notice::ForkDetected { .. }
-                        | Notice::WritingStopped
-                        | Notice::LogDamaged { .. }
-                        | Notice::PeerAtFault { .. }
-                        | Notice::StoreFailed { .. }
-                        | Notice::RecordTooLong { .. }
-                );
-                assert!(!is_bad, "{notice:?} between honest nodes");
-                continue;
-            }
-            if let Some(bytes) = node.encode(store, &command, &mut buf).expect("memory does not fail") {
-                let bytes = bytes.to_vec();
-                self.packets.push((1 - at, bytes));
-            }
+        let count = (0..2_000).take_while(|_| self.net.poll(at)).count();
+        assert!(count < 2_000, "polling does not end");
+        for (_, notice) in self.net.notices.drain(..) {
+            let is_bad = matches!(
+                notice,
+                Notice::ForkDetected { .. }
+                    | Notice::WritingStopped
+                    | Notice::LogDamaged { .. }
+                    | Notice::PeerAtFault { .. }
+                    | Notice::StoreFailed { .. }
+                    | Notice::RecordTooLong { .. }
+            );
+            assert!(!is_bad, "{notice:?} between honest nodes");
         }
-        let excess = self.packets.len().saturating_sub(200);
-        self.packets.drain(..excess);
-    }
-
-    fn restart(&mut self, at: usize) {
-        self.starts += 1;
-        let member = &mut self.members[at];
-        let (config, seed) = (self.config.clone(), [self.starts; 32]);
-        let opened = TestNode::open(identity(NAMES[at]), config, seed, self.now, &mut member.store, Start::Resume);
-        member.node = opened.expect("it opens");
-        self.connect(at);
+        let excess = self.net.packets.len().saturating_sub(200);
+        self.net.packets.drain(..excess);
     }
 
     /// Each holds of the other's log a prefix, byte for byte.
     fn check(&mut self) {
         for at in 0..2 {
-            check_bounds(&self.members[at].node, &self.config);
-            let id = self.members[1 - at].node.id();
-            let info = self.members[at].node.log(&id).expect("a peer's log is followed");
+            let (id, truth, member) = (self.net.id(1 - at), &self.records[1 - at], &self.net.members[at]);
+            check_bounds(&member.node, &member.config);
+            let info = member.node.log(&id).expect("a peer's log is followed");
             assert!(!info.is_forked && !info.is_damaged);
-            let truth = &self.members[1 - at].records;
             assert!(info.have <= truth.len() as u64 && info.complete.size <= info.have);
             for (index, record) in (0..info.have).zip(truth) {
-                assert_eq!(self.members[at].store.record(&id, index), Some(record.as_slice()));
+                assert_eq!(member.store.record(&id, index), Some(record.as_slice()));
             }
         }
     }
 
     /// Nothing is lost any more, everything arrives at once.
     fn converge(&mut self) {
-        let end = self.now + Duration::from_secs(120);
-        while self.now < end {
+        let end = self.net.now + Duration::from_secs(120);
+        while self.net.now < end {
             self.poll(0);
             self.poll(1);
-            if self.packets.is_empty() {
-                let wakes = self.members.iter().filter_map(|member| member.node.next_wake());
+            if self.net.packets.is_empty() {
+                let wakes = self.net.members.iter().filter_map(|member| member.node.next_wake());
                 let wake = wakes.min().expect("nodes with peers have something to wait for");
-                assert!(wake > self.now, "a node wakes itself for nothing");
-                self.now = wake;
+                assert!(wake > self.net.now, "a node wakes itself for nothing");
+                self.net.now = wake;
             }
-            self.deliver_all();
+            self.poll(0);
+            self.poll(1);
+            for packet in std::mem::take(&mut self.net.packets) {
+                self.net.deliver(&packet);
+            }
         }
         self.check();
         for at in 0..2 {
-            let id = self.members[1 - at].node.id();
-            let size = self.members[at].node.log(&id).expect("followed").complete.size;
-            assert_eq!(size, self.members[1 - at].records.len() as u64, "stuck: {:?}", self.members[at].node);
+            let size = self.net.size(at, &self.net.id(1 - at));
+            assert_eq!(size, self.records[1 - at].len() as u64, "stuck: {:?}", self.net.members[at].node);
         }
-        let [left, right] = &mut self.members;
-        assert_eq!(left.node.root(), right.node.root());
+        assert!(self.net.is_converged(&[0, 1]));
     }
-}
-
-/// A handle's place is taken before there is one.
-fn first_peer() -> PeerId {
-    let mut node = TestNode::new(identity("scratch"), Config::default(), [0; 32], Instant::ZERO);
-    node.add_peer(&mut MemoryStore::new(), *identity("peer").vkey()).expect("room for one")
 }

@@ -4,13 +4,13 @@
 use verisoo::Attestation;
 use verisoo::head::tlog_proof;
 use verisoo::log::leaf_hash;
+use verisoo::sim::SimScheme;
 
 use super::naive::{self, Log};
-use super::signing::identity;
+use super::net::signing::identity;
 use super::writer::Writer;
 
 /// Seeds, each with the target it is for.
-#[cfg(feature = "sim")]
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = super::simulated::inputs();
     seeds.extend(texts().into_iter().map(|text| ("notes", text)));
@@ -51,7 +51,7 @@ fn texts() -> Vec<Vec<u8>> {
 }
 
 fn statements() -> Vec<Vec<u8>> {
-    let signer = identity("signer.example");
+    let signer = identity::<SimScheme>("signer.example");
     let signed = Attestation::sign(&signer, "application/json", b"{\"passed\":true}").expect("short");
     let mut record = vec![0; 256];
     let len = signed.encode(&mut record).expect("short");

@@ -10,7 +10,7 @@ use verisoo::wire::{Frame, Message, Request, Response, StatusBody};
 use verisoo::{Attestation, Head, LogId, Name, Records, SignedHead, Vkey};
 
 use super::fork_proofs::AS_IT_IS;
-use super::signing::identity;
+use super::net::signing::identity;
 
 /// Seeds simulated of each profile.
 const SEEDS: std::ops::Range<u64> = 0..40;
@@ -113,7 +113,7 @@ impl Inputs {
         self.add_proof(end, &batch.head.head, batch.head.head.root.as_bytes(), batch.proof.hashes());
         for record in records.iter().flatten() {
             let shape = [magnitude(record.len() as u64), 0, 0, 0];
-            let signer = identity("signer.example");
+            let signer = identity::<SimScheme>("signer.example");
             let Ok(signed) = Attestation::sign(&signer, "application/octet-stream", record) else { continue };
             let mut encoded = vec![0; usize::from(u16::MAX)];
             let Ok(len) = signed.encode(&mut encoded) else { continue };

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use verisoo::sim::{Disk, DiskFault};
 use verisoo::store::{MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Nonce, Request, RequestId, StatusRequest};
 use verisoo::{Answers, Hash, Start};
 
 use super::input::Input;
-use super::sim::{Disk, DiskFault};
 use super::world::{FORKER, World, encode_frame};
 
 pub fn store(data: &[u8]) {

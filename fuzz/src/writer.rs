@@ -1,11 +1,11 @@
 //! A log as its writer made it: the truth that what nodes hold is compared with.
 
 use verisoo::log::{prove_consistency, stored_count};
+use verisoo::sim::SimScheme;
 use verisoo::{Hash, Head, Identity, LogId, Records, SignedHead};
 
 use super::naive::{Log, collect, place};
-use super::signing::identity;
-use super::sim::SimScheme;
+use super::net::signing::identity;
 
 #[derive(Clone)]
 pub struct Writer {

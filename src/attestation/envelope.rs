@@ -13,8 +13,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Attestation, AttestationError, pae, pae_len};
-use crate::{Identity, Scheme, Signature, Vkey};
+use super::statement::{Attestation, AttestationError, pae, pae_len};
+use crate::key::{Identity, Scheme, Signature, Vkey};
 
 /// The longest JSON envelope that is read, in bytes: room for a record's worth of payload, and for a type
 /// of that length with every character escaped.

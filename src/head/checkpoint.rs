@@ -5,10 +5,10 @@ use core::fmt;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::note::{Note, decimal};
-use super::{Head, NoteError, Signature, SignatureLines, SignedHead};
-use crate::key::decode_base64;
-use crate::{Hash, Scheme, Vkey};
+use super::note::{Note, NoteError, SignatureLines, decimal};
+use super::signed::{Head, SignedHead};
+use crate::key::{Scheme, Signature, Vkey, decode_base64};
+use crate::log::{Hash, MAX_SIZE};
 
 /// A checkpoint that has been read but not verified: nothing in it is to be believed before
 /// [`Checkpoint::verify`].
@@ -46,7 +46,7 @@ impl<'a> Checkpoint<'a> {
         let Note { text, signatures } = Note::parse(note)?;
         let mut lines = text.split_terminator('\n');
         let origin = lines.next().filter(|origin| !origin.is_empty()).ok_or(NoteError::Origin)?;
-        let size = lines.next().and_then(decimal).filter(|&size| size <= crate::log::MAX_SIZE);
+        let size = lines.next().and_then(decimal).filter(|&size| size <= MAX_SIZE);
         let size = size.ok_or(NoteError::Size)?;
         let root = lines.next().and_then(decode_base64).ok_or(NoteError::Root)?;
         if lines.next().is_some() {
@@ -131,10 +131,51 @@ impl fmt::Display for Checkpoint<'_> {
     }
 }
 
+impl SignedHead {
+    /// The text form: the checkpoint, a blank line, and the signature line of `vkey`. Nothing is checked;
+    /// the note is worth what the head and its signature are.
+    ///
+    /// ```
+    /// use verisoo::{Ed25519, Head, Identity, SignedHead};
+    ///
+    /// let identity = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+    /// let signed = SignedHead::sign(&identity, Head::EMPTY);
+    /// let note = signed.to_note(identity.vkey()).to_string();
+    /// assert!(note.starts_with("example.com/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— example.com/log "));
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), identity.vkey()), Ok(signed));
+    /// # Ok::<(), verisoo::key::KeyError>(())
+    /// ```
+    pub fn to_note<'a, S: Scheme>(&'a self, vkey: &'a Vkey<S>) -> impl fmt::Display + 'a {
+        NoteText { signed: self, vkey }
+    }
+
+    /// Reads a checkpoint and checks that it is the log's: [`Checkpoint::parse`], then
+    /// [`Checkpoint::verify`], with the errors of both.
+    ///
+    /// ```
+    /// use verisoo::head::NoteError;
+    /// use verisoo::{Ed25519, Head, Identity, SignedHead};
+    ///
+    /// let log = Identity::<Ed25519>::from_seed("example.com/log", &[7; 32])?;
+    /// let note = SignedHead::sign(&log, Head::EMPTY).to_note(log.vkey()).to_string();
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), log.vkey())?.head, Head::EMPTY);
+    ///
+    /// // Whatever is wrong with a note has a name.
+    /// let other = Identity::<Ed25519>::from_seed("example.com/other", &[7; 32])?;
+    /// assert_eq!(SignedHead::from_note(note.as_bytes(), other.vkey()), Err(NoteError::OtherOrigin));
+    /// let rewound = note.replacen("\n0\n", "\n00\n", 1);
+    /// assert_eq!(SignedHead::from_note(rewound.as_bytes(), log.vkey()), Err(NoteError::Size));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_note<S: Scheme>(note: &[u8], vkey: &Vkey<S>) -> Result<Self, NoteError> {
+        Checkpoint::parse(note)?.verify(vkey)
+    }
+}
+
 /// A signed head as a note.
-pub(super) struct NoteText<'a, S> {
-    pub(super) signed: &'a SignedHead,
-    pub(super) vkey: &'a Vkey<S>,
+struct NoteText<'a, S> {
+    signed: &'a SignedHead,
+    vkey: &'a Vkey<S>,
 }
 
 impl<S: Scheme> fmt::Display for NoteText<'_, S> {

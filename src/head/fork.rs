@@ -10,10 +10,10 @@ use core::fmt;
 
 use serde::Serialize;
 
-use super::HeadError;
+use super::signed::{Head, HeadError, SignedHead};
+use crate::codec::{Reader, write_value};
+use crate::key::{Scheme, Signature, Vkey};
 use crate::log::{Hash, MAX_PROOF, MAX_SIZE, ProofError, verify_consistency};
-use crate::wire::{Reader, write_value};
-use crate::{Head, Scheme, Signature, SignedHead, Vkey};
 
 /// Two heads signed by one log's key that cannot both be true, and what shows it.
 ///

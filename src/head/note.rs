@@ -6,8 +6,7 @@ use core::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Signature;
-use crate::key::{decode_base64, is_note_name};
+use crate::key::{Signature, decode_base64, is_note_name};
 
 /// The longest note that is read, in bytes: room for the sixteen signatures that every reader has to
 /// take, at the 6 KB each that post-quantum ones need.

@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::note::{decimal, is_base64};
-use super::{Checkpoint, MAX_NOTE, NoteError, SignedHead};
-use crate::key::decode_base64;
-use crate::log::{ProofError, verify_inclusion};
-use crate::{Hash, Scheme, Vkey};
+use super::checkpoint::Checkpoint;
+use super::note::{MAX_NOTE, NoteError, decimal, is_base64};
+use super::signed::SignedHead;
+use crate::key::{Scheme, Vkey, decode_base64};
+use crate::log::{Hash, ProofError, verify_inclusion};
 
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
 

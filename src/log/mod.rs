@@ -27,14 +27,16 @@
 // checked in `proof`; a position or a frontier is within its limits by construction.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod error;
 mod hash;
 #[warn(clippy::arithmetic_side_effects)]
 mod proof;
 mod tree;
 
+pub use error::{ProofError, ProveError, TooLarge};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use proof::{
-    ProofError, ProveError, consistency_proof_len, extend_consistency, inclusion_proof_len, prove_consistency,
-    prove_inclusion, root_at, verify_consistency, verify_inclusion,
+    consistency_proof_len, extend_consistency, inclusion_proof_len, prove_consistency, prove_inclusion, root_at,
+    verify_consistency, verify_inclusion,
 };
-pub use tree::{Frontier, MAX_PROOF, MAX_SIZE, Position, TooLarge, peaks, stored_count};
+pub use tree::{Frontier, MAX_PROOF, MAX_SIZE, Position, peaks, stored_count};

@@ -9,58 +9,9 @@
 //! subtree that ends the old tree (emitting its hash first, unless it is all of the old tree): the
 //! siblings to its left are the rest of the old tree, those to its right are what has been appended.
 
-use core::fmt;
-
-use super::tree::{MAX_LEVEL, MAX_SIZE, peaks_below};
-use super::{Hash, Position, node_hash, peaks};
-
-/// Why a proof does not verify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ProofError {
-    /// Sizes or index are out of range for such a proof.
-    OutOfRange,
-    /// The proof does not have exactly the length that sizes and index ask for.
-    WrongLength,
-    /// The proof leads to another root.
-    WrongRoot,
-}
-
-impl fmt::Display for ProofError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutOfRange => "no proof exists for these sizes or this index",
-            Self::WrongLength => "the proof is too long or too short",
-            Self::WrongRoot => "the proof leads to another root",
-        })
-    }
-}
-
-impl core::error::Error for ProofError {}
-
-/// Why a proof (or a root, or a [`Frontier`](super::Frontier)) cannot be built. What was emitted before
-/// is no proof, and is to be thrown away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProveError<E> {
-    /// Sizes or index are out of range for such a proof. Nothing was read or emitted.
-    OutOfRange,
-    /// The kept proof does not have exactly the length that its sizes ask for. Nothing was read or emitted.
-    WrongLength,
-    /// A hash could not be read.
-    Read(E),
-}
-
-impl<E: fmt::Display> fmt::Display for ProveError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OutOfRange => f.write_str("no proof exists for these sizes or this index"),
-            Self::WrongLength => f.write_str("the kept proof is too long or too short"),
-            Self::Read(error) => write!(f, "a hash could not be read: {error}"),
-        }
-    }
-}
-
-impl<E: core::error::Error> core::error::Error for ProveError<E> {}
+use super::error::{ProofError, ProveError};
+use super::hash::{Hash, node_hash};
+use super::tree::{MAX_LEVEL, MAX_SIZE, Position, peaks, peaks_below};
 
 /// Hashes in the consistency proof from size `old` to size `new`; `None` unless 1 ≤ old ≤ new ≤ 2^62.
 ///

@@ -6,9 +6,8 @@
 //! log grows, and only those are stored. Building and checking proofs is the business of the proof
 //! module; keeping the hashes is a store's.
 
-use core::fmt;
-
-use super::{Hash, ProveError, node_hash};
+use super::error::{ProveError, TooLarge};
+use super::hash::{Hash, node_hash};
 
 /// The largest tree: 2^62 leaves. Below it no index arithmetic overflows a `u64`.
 pub const MAX_SIZE: u64 = 1 << 62;
@@ -18,18 +17,6 @@ pub const MAX_PROOF: usize = 63;
 
 /// The level of the root of a tree of [`MAX_SIZE`] leaves.
 pub(super) const MAX_LEVEL: u8 = 62;
-
-/// A tree would grow beyond [`MAX_SIZE`]. What it was asked of is as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TooLarge;
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tree holds at most 2^62 leaves")
-    }
-}
-
-impl core::error::Error for TooLarge {}
 
 /// The place of a perfect subtree's hash: `level` 0 are the leaves; at `level`, `index` counts subtrees
 /// of 2^level leaves from the left.

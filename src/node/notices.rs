@@ -1,39 +1,37 @@
 //! What the application is told: derived from what is marked as not told yet.
 
-use super::replica::Note;
-use super::view::{View, ViewTable};
-use super::{Node, Notice, SyncError, SyncReport};
-use crate::peer::{Health, Sync};
-use crate::store::{Origin, Store};
-use crate::tables::Tables;
+use super::value::Node;
+use crate::state::{LogSync, Note, Stage, SyncProgress, Tables, View};
+use crate::store::Store;
+use crate::words::{Health, Notice, SyncError, SyncReport};
 
 impl<T: Tables> Node<T> {
     pub(super) fn next_notice(&mut self, store: &mut dyn Store) -> Option<Notice> {
-        if let Some(error) = self.notes.store.take() {
+        if let Some(error) = self.disk.take_report() {
             return Some(Notice::StoreFailed { error });
         }
-        if core::mem::take(&mut self.notes.stopped) {
+        if self.writing.take_stopped() {
             return Some(Notice::WritingStopped);
         }
-        let tells_of_logs = self.notes.published.is_some() || self.notes.recovered || self.replicas.has_notes();
+        let tells_of_logs = self.writing.has_notes() || self.logs.has_notes();
         // What is told as done is durable.
         if tells_of_logs && self.is_told_later(store) {
             return self.next_peer_notice();
         }
-        if let Some(head) = self.notes.published.take() {
+        if let Some(head) = self.writing.take_published() {
             return Some(Notice::Published { head });
         }
-        if core::mem::take(&mut self.notes.recovered) {
-            let size = self.replicas.own().map_or(0, |replica| replica.have);
+        if self.writing.take_recovered() {
+            let size = self.logs.own().map_or(0, |replica| replica.have);
             return Some(Notice::Recovered { size });
         }
-        let of_a_log = if self.replicas.has_notes() { self.next_log_notice() } else { None };
+        let of_a_log = if self.logs.has_notes() { self.next_log_notice() } else { None };
         of_a_log.or_else(|| self.next_peer_notice()).or_else(|| self.next_sync_notice())
     }
 
     /// Whether the store has yet to make durable what there is to tell.
     fn is_told_later(&mut self, store: &mut dyn Store) -> bool {
-        if self.is_unsynced && self.store_retry_at > self.clock.now {
+        if self.disk.unsynced().is_some() && self.disk.retry_at() > self.clock.now {
             return true;
         }
         let settled = self.settle(store);
@@ -41,7 +39,7 @@ impl<T: Tables> Node<T> {
     }
 
     fn next_log_notice(&mut self) -> Option<Notice> {
-        while let Some((replica, note)) = self.replicas.take_note() {
+        while let Some((replica, note)) = self.logs.take_note() {
             let (log, have, origin) = (replica.id, replica.have, replica.origin);
             return Some(match note {
                 Note::Forked => Notice::ForkDetected { log },
@@ -49,8 +47,7 @@ impl<T: Tables> Node<T> {
                 Note::TooLong => Notice::RecordTooLong { log, index: have },
                 Note::Damaged => Notice::LogDamaged { log },
                 Note::Introduced => {
-                    let Origin::Introduced(by) = origin else { continue };
-                    let Some(peer) = self.peers.iter().find(|peer| peer.node == by) else { continue };
+                    let Some(peer) = self.peers.introducer(origin) else { continue };
                     Notice::LogIntroduced { log, by: peer.id }
                 }
             });
@@ -61,8 +58,8 @@ impl<T: Tables> Node<T> {
     fn next_peer_notice(&mut self) -> Option<Notice> {
         self.peers.iter_mut().find_map(|peer| {
             let id = peer.id;
-            if core::mem::take(&mut peer.notes.health) {
-                return Some(match peer.health {
+            if let Some(health) = peer.standing.take_news() {
+                return Some(match health {
                     Health::Healthy => Notice::PeerRecovered { peer: id },
                     Health::Unhealthy => Notice::PeerUnhealthy { peer: id },
                     Health::AtFault(fault) => Notice::PeerAtFault { peer: id, fault },
@@ -77,22 +74,13 @@ impl<T: Tables> Node<T> {
 
     /// What is to be told of on-demand syncs.
     fn next_sync_notice(&mut self) -> Option<Notice> {
-        let replicas = &self.replicas;
+        let replicas = &self.logs;
         let ended = self.views.iter_mut().find_map(|view| {
-            let sync = view.sync.filter(|sync| sync.is_over)?;
-            let error = sync.error;
+            let Some(LogSync::Ended(SyncProgress { before, received, theirs }, error)) = view.sync else { return None };
             view.sync = None;
-            let after = replicas.find(&view.log).map_or(sync.before, |replica| replica.have);
+            let after = replicas.find(&view.log).map_or(before, |replica| replica.have);
             let (peer, log) = (view.peer, view.log);
-            Some(SyncReport {
-                peer,
-                log,
-                received: sync.received,
-                before: sync.before,
-                after,
-                theirs: sync.theirs,
-                error,
-            })
+            Some(SyncReport { peer, log, received, before, after, theirs, error })
         });
         if let Some(report) = ended {
             // Kept for this report alone, where the log is not followed any more. A log not followed yet is still
@@ -104,16 +92,17 @@ impl<T: Tables> Node<T> {
         }
         let views = &self.views;
         self.peers.iter_mut().find_map(|peer| {
-            let error = match peer.sync? {
-                Sync::Compared => None,
-                Sync::Failed(error) => Some(error),
-                Sync::Wanted | Sync::Comparing => return None,
+            let sync = peer.sync?;
+            let error = match sync.stage {
+                Stage::Compared => None,
+                Stage::Failed(error) => Some(error),
+                Stage::Wanted | Stage::Comparing => return None,
             };
             if views.iter().any(|view| view.peer == peer.id && view.sync.is_some()) {
                 return None;
             }
             peer.sync = None;
-            Some(Notice::SyncEnded { peer: peer.id, logs: peer.sync_logs, error })
+            Some(Notice::SyncEnded { peer: peer.id, logs: sync.logs, error })
         })
     }
 }

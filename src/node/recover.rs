@@ -1,114 +1,14 @@
 //! Starting on a log that exists: from a store that holds all of it, or, where that cannot be known, by
 //! taking it back from the peers before anything is signed. Nobody signs twice.
 
-use super::replica::Replica;
-use super::{Config, Node};
-use crate::Instant;
+use super::value::Node;
 use crate::error::Error;
-use crate::key::Identity;
+use crate::judge::Trouble;
+use crate::key::{Identity, LogId, Vkey};
+use crate::state::{Replica, Tables};
 use crate::store::{Store, StoreError};
-use crate::tables::Tables;
-
-/// How a node whose log exists is to be started; the operator knows.
-///
-/// ```
-/// use verisoo::store::MemoryStore;
-/// # use verisoo::wire::{Frame, Message};
-/// # use verisoo::{Command, Event};
-/// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Notice, Start};
-///
-/// # /// Carries out what `node` wants of `peer`; what it tells its application.
-/// # fn turn(now: Instant, node: &mut Member, peer: &mut Member) -> Vec<Notice> {
-/// #     let (mut request, mut answer, mut notices) = (vec![0; 131_072], vec![0; 131_072], Vec::new());
-/// #     while let Some(command) = node.0.poll(now, &mut node.1) {
-/// #         if let Command::Notify(notice) = command {
-/// #             notices.push(notice);
-/// #             continue;
-/// #         }
-/// #         let Ok(Some(bytes)) = node.0.encode(&mut node.1, &command, &mut request) else { continue };
-/// #         let Ok(Frame { id, message: Message::Request(asked) }) = Frame::decode(bytes) else { continue };
-/// #         let bytes = peer.0.respond(now, &mut peer.1, id, &asked, &mut answer).unwrap();
-/// #         let Ok(Frame { id, message: Message::Response(response) }) = Frame::decode(bytes) else { continue };
-/// #         let (to, _) = command.request().unwrap();
-/// #         node.0.handle(now, &mut node.1, Event::Answer { peer: to, request: id, response }).unwrap();
-/// #     }
-/// #     notices
-/// # }
-/// # type Member = (Node, MemoryStore);
-/// # let (now, config) = (Instant::ZERO, Config::default());
-/// let anna_is = Identity::from_seed("anna.example", &[1; 32])?;
-/// let bob_is = Identity::from_seed("bob.example", &[2; 32])?;
-/// let mut anna: Member = (Node::new(anna_is.clone(), config.clone(), [3; 32], now), MemoryStore::new());
-/// let mut bob: Member = (Node::new(bob_is, config.clone(), [4; 32], now), MemoryStore::new());
-/// anna.0.append(&mut anna.1, b"the first")?;
-/// anna.0.publish(&mut anna.1)?;
-/// bob.0.add_peer(&mut bob.1, *anna.0.vkey())?;
-/// turn(now, &mut bob, &mut anna);
-///
-/// // Anna's disk is lost. Signing on from nothing would be a second history, so she asks first.
-/// let mut store = MemoryStore::new();
-/// let node = Node::open(anna_is, config, [5; 32], now, &mut store, Start::Recover(Answers::All))?;
-/// let mut anna = (node, store);
-/// anna.0.add_peer(&mut anna.1, *bob.0.vkey())?;
-/// assert_eq!(anna.0.recovery().unwrap().needed, 1);
-/// assert_eq!(anna.0.append(&mut anna.1, b"too early"), Err(Error::Recovering));
-///
-/// // (`turn` is a driver, as on the crate's front page; it returns the notices.)
-/// let notices = turn(now, &mut anna, &mut bob);
-/// assert!(notices.contains(&Notice::Recovered { size: 1 }));
-/// assert_eq!(anna.1.record(&anna.0.id(), 0), Some(&b"the first"[..]));
-/// assert_eq!(anna.0.append(&mut anna.1, b"the second")?, 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Start {
-    /// The store is the very one the node wrote to last, and lost nothing: writing goes on from there.
-    Resume,
-    /// Anything else: an empty disk, a backup, a copy, or doubt. The node reads and serves, and writes only
-    /// when enough peers have said what they know of its log and it has been taken back from them.
-    Recover(Answers),
-}
-
-/// Which peers must have answered, with a fresh signed status, before a recovering node may write. A peer that
-/// is itself recovering, or that does not follow this node's log, does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Answers {
-    /// All that are configured, at least one.
-    All,
-    /// This many, at least one: the operator takes it on himself that no other peer knows more. With more than
-    /// there are peers, the recovery does not end before others are added.
-    AtLeast(u16),
-}
-
-/// What a recovering node waits for: that `answered` reaches `needed`, and `have` reaches `signed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct RecoveryInfo {
-    /// Records of its own log it has back.
-    pub have: u64,
-    /// Size of the largest head known that its key signed. Where no peer holds the records up to there, the
-    /// log cannot be continued: it would be signing a second history.
-    pub signed: u64,
-    /// Peers that have said what they know of the log.
-    pub answered: usize,
-    /// Peers that must have said so.
-    pub needed: usize,
-}
-
-/// Whether the node may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Mode {
-    Writing,
-    Recovering(Recovery),
-    Stopped,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Recovery {
-    answers: Answers,
-    /// The size of the largest head met that the node's own key signed.
-    pub(super) target: u64,
-}
+use crate::time::Instant;
+use crate::words::{Config, Start};
 
 impl<T: Tables> Node<T> {
     /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards;
@@ -142,17 +42,14 @@ impl<T: Tables> Node<T> {
     /// Errors: those of [`Node::open`].
     #[inline(never)]
     pub fn load(&mut self, store: &mut dyn Store, start: Start) -> Result<(), Error> {
-        self.mode = match start {
-            Start::Resume => Mode::Writing,
-            Start::Recover(answers) => Mode::Recovering(Recovery { answers, target: 0 }),
-        };
+        self.writing.start(start);
         // What a process wrote before it ended can be read, and need not be durable yet.
-        self.is_unsynced = true;
+        self.disk.is_inherited();
         self.load_own(store)?;
         let mut after = None;
         while let Some(log) = store.next_log(after.as_ref())? {
             after = Some(log);
-            if log != self.own {
+            if log != self.writing.id() {
                 self.load_log(store, &log)?;
             }
         }
@@ -160,8 +57,8 @@ impl<T: Tables> Node<T> {
     }
 
     fn load_own(&mut self, store: &mut dyn Store) -> Result<(), Error> {
-        let own = self.own;
-        let is_recovering = self.is_recovering();
+        let own = self.writing.id();
+        let is_recovering = self.writing.is_recovering();
         if store.log(&own)?.is_none() {
             self.create_own(store)?;
         }
@@ -172,86 +69,47 @@ impl<T: Tables> Node<T> {
             self.wrote();
             stored = store.log(&own)?.ok_or(StoreError::UnknownLog)?;
         }
-        if let Some(replica) = self.replicas.find_mut(&own) {
+        if let Some(replica) = self.logs.find_mut(&own) {
             let loaded = Replica::from_stored(own, &stored);
             replica.take_over(&loaded);
-            self.has_evidence |= loaded.has_evidence();
+            self.logs.has_evidence |= loaded.has_evidence();
         }
         let heads = [stored.state.complete, stored.state.covering, stored.state.unproven].into_iter().flatten();
         let largest = heads.map(|signed| signed.head.size).max().unwrap_or(0);
-        self.raise_target(largest);
+        self.writing.raise_target(largest);
         let met_another = !is_recovering && largest > signed;
         if stored.state.stopped || stored.forked || met_another {
-            self.mode = Mode::Stopped;
-            self.notes.stopped = true;
+            self.writing.found_stopped();
         }
         self.changed();
         Ok(())
     }
 
-    fn load_log(&mut self, store: &mut dyn Store, log: &crate::LogId) -> Result<(), Error> {
-        let (_, stored) = self.key_of(store, log)?;
-        if self.replicas.len() >= self.config.max_logs.min(self.replicas.capacity()) {
+    fn load_log(&mut self, store: &mut dyn Store, log: &LogId) -> Result<(), Error> {
+        let stored = store.log(log)?.ok_or(StoreError::UnknownLog)?;
+        if Vkey::<T::Scheme>::trusted(stored.name, stored.key).id() != *log {
+            return Err(StoreError::Damaged.into());
+        }
+        if self.logs.len() >= self.logs.limit(&self.config) {
             return Err(Error::TooManyLogs);
         }
-        let slot = self.replicas.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
+        let slot = self.logs.insert(Replica::from_stored(*log, &stored)).ok_or(Error::TooManyLogs)?;
         // A crash may have cut short the judging of evidence.
-        self.has_evidence |= self.replicas.get(slot).is_some_and(Replica::has_evidence);
+        self.logs.has_evidence |= self.logs.get(slot).is_some_and(Replica::has_evidence);
         Ok(())
     }
 
-    /// Whether the node is taking its own log back and does not write yet.
-    pub fn is_recovering(&self) -> bool {
-        matches!(self.mode, Mode::Recovering(_))
-    }
-
-    /// What a recovering node waits for; `None` where it is not recovering. For an example, see [`Start`].
-    pub fn recovery(&self) -> Option<RecoveryInfo> {
-        let Mode::Recovering(recovery) = self.mode else { return None };
-        Some(RecoveryInfo {
-            have: self.replicas.own().map_or(0, |own| own.have),
-            signed: recovery.target,
-            answered: self.heard_from(),
-            needed: self.needed(recovery.answers),
-        })
-    }
-
-    /// Peers that have said what they know of our log.
-    fn heard_from(&self) -> usize {
-        self.peers.iter().filter(|peer| peer.has_answered).count()
-    }
-
-    fn needed(&self, answers: Answers) -> usize {
-        match answers {
-            Answers::All => self.peers.len().max(1),
-            Answers::AtLeast(count) => usize::from(count.max(1)),
-        }
-    }
-
-    /// A head of this size is signed by our own key: the log is taken back up to there at least.
-    pub(super) fn raise_target(&mut self, size: u64) {
-        if let Mode::Recovering(recovery) = &mut self.mode {
-            recovery.target = recovery.target.max(size);
-        }
-    }
-
-    /// How far the log is to be taken back, as far as is known; 0 unless the node recovers.
-    pub(super) fn recovery_target(&self) -> u64 {
-        if let Mode::Recovering(recovery) = &self.mode { recovery.target } else { 0 }
-    }
-
     /// Ends the recovery once enough peers have answered and everything our key ever signed is back.
-    pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let Mode::Recovering(recovery) = self.mode else { return Ok(()) };
-        let Some(own) = self.replicas.own() else { return Ok(()) };
+    pub(super) fn end_recovery(&mut self, store: &mut dyn Store) -> Result<(), Trouble> {
+        let Some(recovery) = self.writing.recovery() else { return Ok(()) };
+        let Some(own) = self.logs.own() else { return Ok(()) };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
         let is_enough =
             self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");
         if is_enough && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
-            self.settle(store)?;
-            self.mode = super::Mode::Writing;
-            self.notes.recovered = true;
+            self.settle(store).map_err(Trouble::anywhere)?;
+            self.writing.recovered();
             for peer in self.peers.iter_mut() {
                 peer.has_answered = false;
             }

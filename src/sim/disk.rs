@@ -3,33 +3,11 @@
 use alloc::vec::Vec;
 
 use super::hash::{draw, happens, scale};
-use super::plan::{Plan, Profile};
-use crate::log::{MAX_PROOF, Position};
-use crate::store::{Commit, LogState, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
-use crate::{Hash, LogId, Name, Records};
-
-/// What a device does wrong for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub enum DiskFault {
-    /// Calls fail: so many in a thousand.
-    Errors {
-        /// Out of a thousand calls.
-        permille: u32,
-    },
-    /// Calls are answered with 'not ready': so many in a thousand.
-    NotReady {
-        /// Out of a thousand calls.
-        permille: u32,
-    },
-    /// There is no room for anything.
-    Full,
-    /// Reads of records, hashes and proofs come with one bit flipped: so many in a thousand.
-    Rot {
-        /// Out of a thousand reads.
-        permille: u32,
-    },
-}
+use super::plan::{DiskFault, Plan, Profile};
+use crate::key::{LogId, Name};
+use crate::log::Hash;
+use crate::record::Records;
+use crate::store::{Answer, Around, Call, Commit, LogState, MemoryStore, Origin, Store, StoreError, StoredLog};
 
 /// A store that a simulation can crash and look into. Users run their own stores in a simulation by
 /// implementing this for them; only [`Disk::contents`] is needed, and what is not overridden does nothing.
@@ -39,9 +17,8 @@ pub enum DiskFault {
 ///
 /// ```
 /// use verisoo::sim::{Disk, Invariant, Plan, Profile, SimScheme, Simulation};
-/// use verisoo::store::{MemoryStore, Store, StoreError, StoredLog};
-/// # use verisoo::store::{Commit, Origin, RecordsRead};
-/// # use verisoo::{Hash, LogId, Name, log::Position};
+/// use verisoo::LogId;
+/// use verisoo::store::{Answer, Around, Call, MemoryStore, Store, StoreError, StoredLog};
 ///
 /// struct Snapshots {
 ///     live: MemoryStore,
@@ -49,40 +26,17 @@ pub enum DiskFault {
 ///     is_honest: bool,
 /// }
 ///
-/// impl Store for Snapshots {
-///     fn sync(&mut self) -> Result<(), StoreError> {
-///         if self.is_honest {
+/// impl Around for Snapshots {
+///     fn inner(&mut self) -> &mut dyn Store {
+///         &mut self.live
+///     }
+///
+///     fn after(&mut self, call: &Call<'_>, _: Answer<'_>) -> Result<(), StoreError> {
+///         if *call == Call::Sync && self.is_honest {
 ///             self.written = self.live.clone();
 ///         }
 ///         Ok(())
 ///     }
-///     // … the others pass the call on to `live`.
-/// #     fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-/// #         self.live.next_log(after)
-/// #     }
-/// #     fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> { self.live.log(log) }
-/// #     fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-/// #         self.live.create(log, name, key, origin)
-/// #     }
-/// #     fn set_origin(&mut self, log: &LogId, to: Origin) -> Result<(), StoreError> { self.live.set_origin(log, to) }
-/// #     fn remove(&mut self, log: &LogId) -> Result<(), StoreError> { self.live.remove(log) }
-/// #     fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-/// #         self.live.commit(log, commit)
-/// #     }
-/// #     fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> { self.live.truncate(log, size) }
-/// #     fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-/// #         self.live.records(log, start, end, buf)
-/// #     }
-/// #     fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-/// #         self.live.hash(log, position)
-/// #     }
-/// #     fn proof(&mut self, log: &LogId, buf: &mut [[u8; 32]]) -> Result<usize, StoreError> {
-/// #         self.live.proof(log, buf)
-/// #     }
-/// #     fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> { self.live.put_fork(log, proof) }
-/// #     fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-/// #         self.live.fork(log, buf)
-/// #     }
 /// }
 ///
 /// impl Disk for Snapshots {
@@ -182,6 +136,27 @@ enum Write {
     Fork(Vec<u8>),
 }
 
+impl Write {
+    /// What a call writes into the log's file; `None` for one that writes nothing.
+    fn of(call: &Call<'_>) -> Option<Self> {
+        Some(match *call {
+            Call::Create { name, key, origin, .. } => Self::Create { name: *name, key: *key, origin },
+            Call::SetOrigin { origin, .. } => Self::SetOrigin(origin),
+            Call::Remove { .. } => Self::Remove,
+            Call::Commit { commit, .. } => Self::Commit {
+                start: commit.start,
+                records: commit.records.as_bytes().to_vec(),
+                hashes: commit.hashes.to_vec(),
+                state: commit.state,
+                proof: commit.proof.to_vec(),
+            },
+            Call::Truncate { size, .. } => Self::Truncate(size),
+            Call::PutFork { proof, .. } => Self::Fork(proof.to_vec()),
+            _ => return None,
+        })
+    }
+}
+
 impl SimDisk {
     /// An empty disk that can crash.
     pub const fn new() -> Self {
@@ -205,12 +180,6 @@ impl SimDisk {
         }
     }
 
-    fn note(&mut self, log: &LogId, write: impl FnOnce() -> Write) {
-        if self.is_journaled {
-            self.unsynced.push((*log, write()));
-        }
-    }
-
     /// What the device does on this call, before anything else happens.
     fn call(&mut self) -> Result<(), StoreError> {
         let Some(fault) = self.fault else { return Ok(()) };
@@ -223,9 +192,18 @@ impl SimDisk {
         }
     }
 
-    fn write_call(&mut self) -> Result<(), StoreError> {
-        self.call()?;
-        if self.fault == Some(DiskFault::Full) { Err(StoreError::Full) } else { Ok(()) }
+    /// Keeps what was written until it is synced, and then makes it durable.
+    fn note(&mut self, call: &Call<'_>) {
+        if *call == Call::Sync {
+            for (log, write) in core::mem::take(&mut self.unsynced) {
+                apply(&mut self.durable, &log, &write);
+            }
+        } else if self.is_journaled
+            && let Some(log) = call.log()
+            && let Some(write) = Write::of(call)
+        {
+            self.unsynced.push((*log, write));
+        }
     }
 
     /// Flips a bit of what was read, if the medium has rotted there.
@@ -307,95 +285,32 @@ fn apply(store: &mut MemoryStore, log: &LogId, write: &Write) {
     };
 }
 
-impl Store for SimDisk {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
+impl Around for SimDisk {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.live
+    }
+
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        // That one is a hint, and reaches no device.
+        if matches!(call, Call::Acknowledged { .. }) {
+            return Ok(());
+        }
         self.call()?;
-        self.live.next_log(after)
+        // What makes room needs none.
+        let needs_room = call.is_write() && !matches!(call, Call::Remove { .. } | Call::Truncate { .. });
+        if needs_room && self.fault == Some(DiskFault::Full) { Err(StoreError::Full) } else { Ok(()) }
     }
 
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.call()?;
-        self.live.log(log)
-    }
-
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.write_call()?;
-        self.live.create(log, name, key, origin)?;
-        self.note(log, || Write::Create { name: *name, key: *key, origin });
-        Ok(())
-    }
-
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.write_call()?;
-        self.live.set_origin(log, origin)?;
-        self.note(log, || Write::SetOrigin(origin));
-        Ok(())
-    }
-
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.call()?;
-        self.live.remove(log)?;
-        self.note(log, || Write::Remove);
-        Ok(())
-    }
-
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.write_call()?;
-        self.live.commit(log, commit)?;
-        self.note(log, || Write::Commit {
-            start: commit.start,
-            records: commit.records.as_bytes().to_vec(),
-            hashes: commit.hashes.to_vec(),
-            state: commit.state,
-            proof: commit.proof.to_vec(),
-        });
-        Ok(())
-    }
-
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.call()?;
-        self.live.truncate(log, size)?;
-        self.note(log, || Write::Truncate(size));
-        Ok(())
-    }
-
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.call()?;
-        let read = self.live.records(log, start, end, buf)?;
-        self.rot(buf.get_mut(..read.len).unwrap_or_default());
-        Ok(read)
-    }
-
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.call()?;
-        let mut bytes = *self.live.hash(log, position)?.as_bytes();
-        self.rot(&mut bytes);
-        Ok(Hash::from_bytes(bytes))
-    }
-
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
-        self.call()?;
-        let count = self.live.proof(log, buf)?;
-        self.rot(buf.get_mut(..count.min(MAX_PROOF)).unwrap_or_default().as_flattened_mut());
-        Ok(count)
-    }
-
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.write_call()?;
-        self.live.put_fork(log, proof)?;
-        self.note(log, || Write::Fork(proof.to_vec()));
-        Ok(())
-    }
-
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.call()?;
-        self.live.fork(log, buf)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.call()?;
-        for (log, write) in core::mem::take(&mut self.unsynced) {
-            apply(&mut self.durable, &log, &write);
+    fn after(&mut self, call: &Call<'_>, answer: Answer<'_>) -> Result<(), StoreError> {
+        match answer {
+            Answer::Records { framed, .. } => self.rot(framed),
+            Answer::Proof(hashes) => self.rot(hashes.as_flattened_mut()),
+            Answer::Hash(hash) => {
+                let mut bytes = *hash.as_bytes();
+                self.rot(&mut bytes);
+                *hash = Hash::from_bytes(bytes);
+            }
+            _ => self.note(call),
         }
         Ok(())
     }

@@ -3,9 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::disk::DiskFault;
-use super::hash::draw;
-use super::plan::{Act, Entry, Habit, Link, Misdeed, NodePlan, Plan, Profile, Restart, Weather};
+use super::hash::{draw, scale};
+use super::plan::{Act, DiskFault, Entry, Habit, Link, Misdeed, NodePlan, Plan, Profile, Restart, Weather};
 use crate::rng::Rng;
 
 const SECOND: u64 = 1_000_000;
@@ -71,7 +70,7 @@ struct Expansion {
 /// A number from `least` to `most`, both included.
 fn between(rng: &mut Rng, least: u32, most: u32) -> u32 {
     let span = u64::from(most.saturating_sub(least)) + 1;
-    least + u32::try_from(super::hash::scale(rng.next(), span)).unwrap_or(0)
+    least + u32::try_from(scale(rng.next(), span)).unwrap_or(0)
 }
 
 fn one_in(rng: &mut Rng, odds: u32) -> bool {
@@ -178,11 +177,11 @@ impl Expansion {
 
     /// A moment before the calm, early enough for what begins there to end by itself.
     fn moment(&mut self) -> u64 {
-        super::hash::scale(self.rng.next(), CALM_AT - 2 * INTERVAL)
+        scale(self.rng.next(), CALM_AT - 2 * INTERVAL)
     }
 
     fn stretch(&mut self) -> u64 {
-        SECOND + super::hash::scale(self.rng.next(), 2 * INTERVAL - SECOND)
+        SECOND + scale(self.rng.next(), 2 * INTERVAL - SECOND)
     }
 
     fn anyone(&mut self) -> u32 {

@@ -9,9 +9,12 @@ use core::time::Duration;
 use super::disk::Disk;
 use super::hash::draw;
 use super::plan::NodePlan;
-use crate::node::Introductions;
-use crate::tables::Heap;
-use crate::{Command, Config, Error, Identity, Instant, Node, Notice, PeerId, Scheme, Start, Vkey};
+use crate::error::Error;
+use crate::key::{Identity, Scheme, Vkey};
+use crate::node::Node;
+use crate::state::Heap;
+use crate::time::Instant;
+use crate::words::{Command, Config, Introductions, Notice, PeerId, Start};
 
 /// One running (or crashed) node.
 pub(super) struct Member<S: Scheme, D> {

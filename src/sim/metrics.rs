@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::oracle::Violation;
 use super::plan::Profile;
-use crate::log::consistency_proof_len;
-use crate::wire::size_of_value;
-use crate::{Hash, Signature};
+use crate::codec::size_of_value;
+use crate::key::Signature;
+use crate::log::{Hash, consistency_proof_len};
 
 /// How far the honest nodes agreed at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::DiskFault;
-
 /// What kind of trouble a seed expands into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -200,6 +198,29 @@ pub enum Act {
         /// What it does to messages.
         habit: Habit,
         /// To how many of those that it can do it to, of a thousand.
+        permille: u32,
+    },
+}
+
+/// What a device does wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum DiskFault {
+    /// Calls fail: so many in a thousand.
+    Errors {
+        /// Out of a thousand calls.
+        permille: u32,
+    },
+    /// Calls are answered with 'not ready': so many in a thousand.
+    NotReady {
+        /// Out of a thousand calls.
+        permille: u32,
+    },
+    /// There is no room for anything.
+    Full,
+    /// Reads of records, hashes and proofs come with one bit flipped: so many in a thousand.
+    Rot {
+        /// Out of a thousand reads.
         permille: u32,
     },
 }

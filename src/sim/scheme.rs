@@ -1,6 +1,6 @@
 //! A stand-in for signatures that costs next to nothing.
 
-use crate::Scheme;
+use crate::key::Scheme;
 use crate::rng::mix;
 
 /// **Not a signature scheme**: a keyed hash whose key is public, for simulations. Anybody can forge it,

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Invariant, Plan, Simulation};
+use super::oracle::Invariant;
+use super::plan::Plan;
+use super::simulation::Simulation;
 
 /// Leaves out entries of a plan as long as the same invariant still breaks: halves first, then quarters,
 /// down to single ones. The plan itself where nothing breaks.

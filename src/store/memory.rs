@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Bound;
 
-use super::{
-    Commit, ForkProof, LogState, Origin, RecordsRead, Store, StoreError, StoredLog, check_truncation, copy_to,
-    may_become, subtree_end,
+use super::contract::Store;
+use super::error::StoreError;
+use super::state::{
+    Commit, LogState, Origin, RecordsRead, StoredLog, check_truncation, copy_to, may_become, subtree_end,
 };
-use crate::log::{Position, stored_count};
-use crate::record::LENGTH_LEN;
-use crate::{Hash, LogId, Name, Records};
+use crate::head::ForkProof;
+use crate::key::{LogId, Name};
+use crate::log::{Hash, Position, stored_count};
+use crate::record::{LENGTH_LEN, Records};
 
 /// Logs in memory, for tests, simulations and nodes that take everything back from their peers after a
 /// restart.

@@ -6,8 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Nonce, VERSION, codec, read};
-use crate::{Hash, Head, LogId, Scheme, Signature, SignedHead, Vkey};
+use super::decode::{DecodeError, decode, decode_prefix};
+use super::fields;
+use super::request::Nonce;
+use super::version::VERSION;
+use crate::codec::write_value;
+use crate::head::{Head, SignedHead};
+use crate::key::{LogId, Scheme, Signature, Vkey};
+use crate::log::Hash;
 
 /// The body of a signed answer and its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +128,7 @@ pub struct StatusBody<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnLog {
     /// Records held.
-    #[serde(with = "codec::size")]
+    #[serde(with = "fields::size")]
     pub have: u64,
     /// The largest head known that the log's key signed.
     pub head: Option<SignedHead>,
@@ -136,7 +142,7 @@ pub struct Entry {
     /// The complete head; [`Head::EMPTY`] where there is none.
     pub complete: Head,
     /// Records held, which may be more than the complete head's.
-    #[serde(with = "codec::size")]
+    #[serde(with = "fields::size")]
     pub have: u64,
     /// The head that covers the records beyond the complete head.
     pub covering: Option<Head>,
@@ -158,7 +164,7 @@ impl Entry {
         forked: bool,
     ) -> Hash {
         let mut buf = [0; 256];
-        let len = codec::write_value(&(log, complete, have, covering, unproven, forked), &mut buf);
+        let len = write_value(&(log, complete, have, covering, unproven, forked), &mut buf);
         Hash::of(&[&[0x00], len.and_then(|len| buf.get(..len)).unwrap_or_default()])
     }
 }
@@ -184,7 +190,7 @@ impl<'a> Entries<'a> {
             if rest.is_empty() {
                 return None;
             }
-            let entry = read::decode_prefix::<Entry>(rest);
+            let entry = decode_prefix::<Entry>(rest);
             rest = entry.map_or(&[], |(_, behind)| behind);
             Some(entry.map(|(entry, _)| entry))
         })
@@ -196,7 +202,7 @@ impl<'a> StatusBody<'a> {
     ///
     /// Errors: [`DecodeError::Malformed`], [`DecodeError::NotCanonical`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let body: Self = read::decode(bytes)?;
+        let body: Self = decode(bytes)?;
         let mut last = None;
         for entry in body.entries.iter() {
             let log = entry?.log;
@@ -248,7 +254,7 @@ pub struct PushWord {
     /// The complete head; [`Head::EMPTY`] where there is none.
     pub complete: Head,
     /// Records held.
-    #[serde(with = "codec::size")]
+    #[serde(with = "fields::size")]
     pub have: u64,
 }
 
@@ -257,6 +263,6 @@ impl PushWord {
     ///
     /// Errors: [`DecodeError::Malformed`], [`DecodeError::NotCanonical`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        read::decode(bytes)
+        decode(bytes)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stateright::{Model, Property};
 use verisoo::head::ForkProof;
+use verisoo::sim::SimScheme;
 use verisoo::store::{MemoryStore, Store};
 use verisoo::wire::{Frame, Message, Nonce, Push, Request, RequestId, Response};
 use verisoo::{Command, Config, Event, Heap, Identity, Instant, LogId, Node, Start};
@@ -13,7 +14,6 @@ use verisoo::{Command, Config, Event, Heap, Identity, Instant, LogId, Node, Star
 use super::disk::Disk;
 use super::liar::{LIES, Lie, lie};
 use super::signing::identity;
-use super::sim::SimScheme;
 
 type TestNode = Node<Heap<SimScheme>>;
 

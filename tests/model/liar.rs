@@ -2,6 +2,7 @@
 
 use verisoo::head::ForkProof;
 use verisoo::log::leaf_hash;
+use verisoo::sim::SimScheme;
 use verisoo::wire::{
     Batch, Entries, Entry, Frame, Message, Proof, ProofAnswer, Refusal, Request, Response, Signed, StatusBody,
 };
@@ -58,7 +59,7 @@ pub fn lie(lie: Lie, relay: &str, request: &Request<'_>, answer: &Frame<'_>) -> 
         (Lie::Alter | Lie::Boast | Lie::Withhold | Lie::Accuse, Response::Status(status)) => {
             body = lying_status(lie, relay, &status)?;
             let Request::Status(asked) = request else { return None };
-            let identity = identity(relay);
+            let identity = identity::<SimScheme>(relay);
             let text = signed_text(*b"verisoo/status", &identity.vkey().id(), &asked.asker, &asked.nonce, &body);
             Response::Status(Signed { signature: identity.sign(&text), body: &body })
         }
@@ -79,7 +80,7 @@ fn cut(hashes: &[[u8; 32]]) -> Vec<[u8; 32]> {
 /// A status that lies about all logs but the relay's own.
 fn lying_status(lie: Lie, relay: &str, status: &Signed<'_>) -> Option<Vec<u8>> {
     let body = StatusBody::decode(status.body).ok()?;
-    let own = identity(relay).vkey().id();
+    let own = identity::<SimScheme>(relay).vkey().id();
     let mut entries = vec![0; 4_096];
     let mut len = 0;
     for entry in body.entries.iter() {
@@ -108,7 +109,7 @@ fn lying_status(lie: Lie, relay: &str, status: &Signed<'_>) -> Option<Vec<u8>> {
 
 /// What looks like the proof of a fork: heads that nobody signed.
 fn fabricated(log: &LogId) -> Vec<u8> {
-    let forger = identity("forger");
+    let forger = identity::<SimScheme>("forger");
     let roots = [leaf_hash(log.as_bytes()), leaf_hash(b"another")];
     let heads = roots.map(|root| SignedHead::sign(&forger, Head { size: 1, root }));
     let mut buf = vec![0; ForkProof::MAX_LEN];

@@ -5,11 +5,10 @@ use std::time::Duration;
 use verisoo::wire::{Batch, Proof, ProofAnswer, RequestId, Response};
 use verisoo::{Fault, Health, LogId, Notice, SignedHead};
 
-use crate::federation::{Federation, INTERVAL, Tamper, identity};
 use crate::hostile::{
-    History, Seen, answers_of, ask, assert_holds_only, assert_never_accused, authenticate, frame_all, health,
-    response_frame, watch,
+    History, Seen, answers_of, assert_holds_only, assert_never_accused, authenticate, health, response_frame, watch,
 };
+use crate::net::{Federation, INTERVAL, Tamper, identity};
 
 const WRITER: usize = 0;
 const LIAR: usize = 1;
@@ -122,7 +121,7 @@ fn with_false_root(id: RequestId, answer: &ProofAnswer<'_>) -> Vec<u8> {
 
 /// The head with a signature of another key.
 fn forged(head: SignedHead) -> SignedHead {
-    SignedHead::sign(&identity("forger"), head.head)
+    SignedHead::sign(&identity::<verisoo::Ed25519>("forger"), head.head)
 }
 
 #[test]
@@ -245,10 +244,10 @@ fn reader_of_a_part(history: &History) -> Federation {
         member.node.follow(&mut member.store, writer.vkey()).unwrap();
     }
     let push = writer.push_of(writer.id(), 0, writer.head(10), &writer.proof(7, 10), &writer.framed(0, 7));
-    ask(&mut federation, READER, &push);
+    federation.ask(READER, &push);
     assert_eq!(federation.members[READER].node.log(&writer.id()).unwrap().have, 7);
     assert_eq!(federation.size(READER, &writer.id()), 0);
-    ask(&mut federation, LIAR, &history.push_frame(writer.id(), 0, 5));
+    federation.ask(LIAR, &history.push_frame(writer.id(), 0, 5));
     assert_eq!(federation.size(LIAR, &writer.id()), 5);
     federation.dial(READER, LIAR);
     authenticate(&mut federation, READER, LIAR);
@@ -293,79 +292,7 @@ fn a_claimed_root_that_cannot_be_proven_is_the_peers_fault_and_not_the_logs() {
     assert_eq!(federation.members[READER].node.log(&log).unwrap().have, 7, "what was proven stays");
 }
 
-/// What can be wrong with a batch, besides its single bits.
-fn wrong_batches() -> Vec<(&'static str, SpoilBatch)> {
-    fn own(batch: &Batch<'_>) -> OwnedBatch {
-        OwnedBatch {
-            log: batch.log,
-            start: batch.start,
-            head: batch.head,
-            proof: batch.proof.hashes().to_vec(),
-            records: batch.records.to_vec(),
-        }
-    }
-    vec![
-        ("a record too many", |batch| {
-            let mut batch = own(batch);
-            batch.records.extend(frame_all([&b"one more"[..]].into_iter()));
-            batch
-        }),
-        ("a record too few", |batch| {
-            let writer = History::written_by("writer", 10);
-            let records = writer.framed(usize::try_from(batch.start).unwrap(), 9);
-            OwnedBatch { records, ..own(batch) }
-        }),
-        ("the last record cut short", |batch| {
-            let mut batch = own(batch);
-            batch.records.pop();
-            batch
-        }),
-        ("no records at all", |batch| OwnedBatch { records: Vec::new(), ..own(batch) }),
-        ("far more records than anybody asks for", |batch| {
-            let records = frame_all(std::iter::repeat_n(&[][..], 10_000));
-            OwnedBatch { records, ..own(batch) }
-        }),
-        ("a proof too long", |batch| {
-            let mut batch = own(batch);
-            batch.proof.push([7; 32]);
-            batch
-        }),
-        ("a proof too short", |batch| {
-            let writer = History::written_by("writer", 10);
-            let records = writer.framed(usize::try_from(batch.start).unwrap(), 8);
-            let mut proof = writer.proof(8, 10);
-            proof.pop();
-            OwnedBatch { proof, records, ..own(batch) }
-        }),
-        ("a proof for another size", |batch| {
-            let writer = History::written_by("writer", 10);
-            let records = writer.framed(usize::try_from(batch.start).unwrap(), 8);
-            OwnedBatch { records, proof: writer.proof(7, 10), ..own(batch) }
-        }),
-        ("a head of another size", |batch| {
-            let writer = History::written_by("writer", 9);
-            OwnedBatch { head: writer.head(9), ..own(batch) }
-        }),
-        ("records from another place", |batch| {
-            let writer = History::written_by("writer", 10);
-            OwnedBatch { records: writer.framed(0, 10), ..own(batch) }
-        }),
-        ("another start", |batch| OwnedBatch { start: batch.start + 1, ..own(batch) }),
-        ("another log's records under its name", |batch| {
-            let other = History::written_by("liar", 10);
-            let records = other.framed(usize::try_from(batch.start).unwrap(), 10);
-            OwnedBatch { head: other.head(10), records, ..own(batch) }
-        }),
-        ("another log's batch", |batch| {
-            let other = History::written_by("liar", 10);
-            let records = other.framed(usize::try_from(batch.start).unwrap(), 10);
-            OwnedBatch { log: other.id(), head: other.head(10), records, ..own(batch) }
-        }),
-    ]
-}
-
-type SpoilBatch = fn(&Batch<'_>) -> OwnedBatch;
-
+/// A batch that can be changed.
 struct OwnedBatch {
     log: LogId,
     start: u64,
@@ -374,17 +301,65 @@ struct OwnedBatch {
     records: Vec<u8>,
 }
 
+impl OwnedBatch {
+    fn of(batch: &Batch<'_>) -> Self {
+        let (proof, records) = (batch.proof.hashes().to_vec(), batch.records.to_vec());
+        Self { log: batch.log, start: batch.start, head: batch.head, proof, records }
+    }
+
+    /// Other records from the same place on.
+    fn set_records(&mut self, history: &History, end: usize) {
+        self.records = history.framed(usize::try_from(self.start).unwrap(), end);
+    }
+}
+
+/// Spoils a batch of the writer's; the liar's own log is as long.
+type SpoilBatch = fn(&mut OwnedBatch, writer: &History, liar: &History);
+
+/// What can be wrong with a batch, besides its single bits.
+const WRONG_BATCHES: [(&str, SpoilBatch); 13] = [
+    ("a record too many", |batch, _, _| batch.records.extend(b"\x08\x00one more")),
+    ("a record too few", |batch, writer, _| batch.set_records(writer, 9)),
+    ("the last record cut short", |batch, _, _| batch.records.truncate(batch.records.len() - 1)),
+    ("no records at all", |batch, _, _| batch.records.clear()),
+    ("far more records than anybody asks for", |batch, _, _| batch.records = vec![0; 2 * 10_000]),
+    ("a proof too long", |batch, _, _| batch.proof.push([7; 32])),
+    ("a proof too short", |batch, writer, _| {
+        batch.set_records(writer, 8);
+        batch.proof = writer.proof(8, 10);
+        batch.proof.pop();
+    }),
+    ("a proof for another size", |batch, writer, _| {
+        batch.set_records(writer, 8);
+        batch.proof = writer.proof(7, 10);
+    }),
+    ("a head of another size", |batch, writer, _| batch.head = writer.head(9)),
+    ("records from another place", |batch, writer, _| batch.records = writer.framed(0, 10)),
+    ("another start", |batch, _, _| batch.start += 1),
+    ("another log's records under its name", |batch, _, liar| {
+        batch.set_records(liar, 10);
+        batch.head = liar.head(10);
+    }),
+    ("another log's batch", |batch, _, liar| {
+        batch.set_records(liar, 10);
+        (batch.log, batch.head) = (liar.id(), liar.head(10));
+    }),
+];
+
 #[test]
 fn whatever_is_wrong_with_a_batch_another_peer_is_asked_and_the_log_converges() {
     for is_authenticated in [true, false] {
-        for (what, spoil) in wrong_batches() {
+        for (what, spoil) in WRONG_BATCHES {
             eprintln!("{what}");
             let mut federation = reader_of_two(is_authenticated);
             // Both can be asked from the start: the liar must not be able to keep the log to itself.
             federation.heal();
             let log = federation.id(WRITER);
             let batch = move |id, batch: &Batch<'_>| {
-                let OwnedBatch { log, start, head, proof, records } = spoil(batch);
+                let mut batch = OwnedBatch::of(batch);
+                let [writer, liar] = ["writer", "liar"].map(|name| History::written_by(name, 10));
+                spoil(&mut batch, &writer, &liar);
+                let OwnedBatch { log, start, head, proof, records } = batch;
                 let proof = Proof::new(&proof).unwrap();
                 response_frame(id, Response::Records(Batch { log, start, head, proof, records: &records }))
             };
@@ -490,12 +465,12 @@ fn a_push_that_crosses_a_fetch_does_not_make_the_other_history_the_peers_fault()
         let member = &mut federation.members[a];
         member.node.follow(&mut member.store, one.vkey()).unwrap();
     }
-    ask(&mut federation, LIAR, &other.push_frame(one.id(), 0, 10));
+    federation.ask(LIAR, &other.push_frame(one.id(), 0, 10));
     federation.dial(READER, LIAR);
     authenticate(&mut federation, READER, LIAR);
     // Status there and back, and the fetch on its way.
-    federation.run_for(crate::federation::DELAY * 5 / 2);
-    ask(&mut federation, READER, &one.push_frame(one.id(), 0, 5));
+    federation.run_for(crate::net::DELAY * 5 / 2);
+    federation.ask(READER, &one.push_frame(one.id(), 0, 5));
     assert_eq!(federation.size(READER, &one.id()), 5);
     federation.run_rounds(1);
     assert_eq!(fault_of(&federation), None);

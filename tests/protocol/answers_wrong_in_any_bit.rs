@@ -5,8 +5,8 @@ use verisoo::wire::{Frame, Message, RequestId, Response};
 use verisoo::{Ask, Command, Event, Node, PeerId};
 
 use crate::byzantine::refusal;
-use crate::federation::{config, identity};
 use crate::hostile::{History, frame_all};
+use crate::net::{config, identity};
 
 /// One node that asks, and one that answers.
 #[derive(Clone)]

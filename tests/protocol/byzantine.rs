@@ -4,8 +4,8 @@
 use verisoo::wire::{Frame, Message, Refusal, Response};
 use verisoo::{Event, Fault, Node, Notice, PeerId};
 
-use crate::federation::Federation;
 use crate::hostile::authenticate;
+use crate::net::Federation;
 
 pub const WRITER: usize = 0;
 pub const LIAR: usize = 1;

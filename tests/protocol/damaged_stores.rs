@@ -1,17 +1,11 @@
 //! A node whose own disk lies to it: no honest log is frozen for it, the node says so or others find what it
 //! sends wanting, the damaged log is served no more, and all other logs go on.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use verisoo::log::Position;
-use verisoo::store::{Commit, MemoryStore, Origin, RecordsRead, Store, StoreError, StoredLog};
+use verisoo::store::{Answer, Around, Call, MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Refusal, Request, RequestId, Response};
-use verisoo::{
-    Command, Error, Event, Fault, Hash, Instant, LogId, Name, Node, Notice, PeerId, Signature, SignedHead, Start,
-};
+use verisoo::{Error, Fault, Hash, Heap, LogId, Notice, Signature, SignedHead, Start};
 
-use crate::federation::{INTERVAL, config, identity};
+use crate::net::{GivesUp, Member, Net, TestStore, config};
 
 /// What is wrong with what a store says of one log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,26 +33,33 @@ struct Flawed {
     flaw: Flaw,
 }
 
-impl Flawed {
-    fn has(&self, log: &LogId, flaw: Flaw) -> bool {
-        *log == self.log && self.flaw == flaw
+impl TestStore for Flawed {
+    fn held(&mut self) -> Option<&mut MemoryStore> {
+        (self.flaw == Flaw::None).then_some(&mut self.inner)
     }
 
-    fn check(&self, log: &LogId) -> Result<(), StoreError> {
-        if self.has(log, Flaw::Unreadable) { Err(StoreError::Damaged) } else { Ok(()) }
+    fn may_fail(&self) -> bool {
+        self.flaw != Flaw::None
     }
 }
 
-impl Store for Flawed {
-    fn next_log(&mut self, after: Option<&LogId>) -> Result<Option<LogId>, StoreError> {
-        self.inner.next_log(after)
+impl Around for Flawed {
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut self.inner
     }
 
-    fn log(&mut self, log: &LogId) -> Result<Option<StoredLog>, StoreError> {
-        self.check(log)?;
-        let mut stored = self.inner.log(log)?;
-        if let Some(stored) = stored.as_mut().filter(|_| *log == self.log) {
-            match (self.flaw, &mut stored.state.complete) {
+    fn before(&mut self, call: &Call<'_>) -> Result<(), StoreError> {
+        let is_read = matches!(call, Call::Log { .. } | Call::Records { .. } | Call::Hash { .. });
+        let is_damaged = is_read && call.log() == Some(&self.log) && self.flaw == Flaw::Unreadable;
+        if is_damaged { Err(StoreError::Damaged) } else { Ok(()) }
+    }
+
+    fn after(&mut self, call: &Call<'_>, answer: Answer<'_>) -> Result<(), StoreError> {
+        if call.log() != Some(&self.log) {
+            return Ok(());
+        }
+        match (*call, answer) {
+            (_, Answer::Log(Some(stored))) => match (self.flaw, &mut stored.state.complete) {
                 (Flaw::Key, _) => stored.key[3] ^= 4,
                 (Flaw::Root, Some(head)) => head.head.root = flipped(head.head.root),
                 (Flaw::Signature, Some(SignedHead { signature, .. })) => {
@@ -67,68 +68,28 @@ impl Store for Flawed {
                     *signature = Signature::from_bytes(bytes);
                 }
                 _ => {}
+            },
+            (Call::Records { log, start, room, .. }, Answer::Records { count, framed }) => {
+                if let Flaw::Record(index) = self.flaw
+                    && (start..start + count).contains(&index)
+                {
+                    // The last byte of the record, so that its framing holds.
+                    let before = self.inner.records(log, start, index + 1, &mut vec![0; room])?;
+                    framed[before.len - 1] ^= 1;
+                }
             }
+            (Call::Hash { position, .. }, Answer::Hash(hash)) => {
+                let number = position.stored_index();
+                if self.flaw == Flaw::HashUnreadable(number) {
+                    return Err(StoreError::Damaged);
+                }
+                if self.flaw == Flaw::Hash(number) {
+                    *hash = flipped(*hash);
+                }
+            }
+            _ => {}
         }
-        Ok(stored)
-    }
-
-    fn create(&mut self, log: &LogId, name: &Name, key: &[u8; 32], origin: Origin) -> Result<(), StoreError> {
-        self.inner.create(log, name, key, origin)
-    }
-
-    fn set_origin(&mut self, log: &LogId, origin: Origin) -> Result<(), StoreError> {
-        self.inner.set_origin(log, origin)
-    }
-
-    fn remove(&mut self, log: &LogId) -> Result<(), StoreError> {
-        self.inner.remove(log)
-    }
-
-    fn commit(&mut self, log: &LogId, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.inner.commit(log, commit)
-    }
-
-    fn truncate(&mut self, log: &LogId, size: u64) -> Result<(), StoreError> {
-        self.inner.truncate(log, size)
-    }
-
-    fn records(&mut self, log: &LogId, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
-        self.check(log)?;
-        let read = self.inner.records(log, start, end, buf)?;
-        if let Flaw::Record(index) = self.flaw
-            && *log == self.log
-            && (start..start + read.count).contains(&index)
-        {
-            // The last byte of the record, so that its framing holds.
-            let before = self.inner.records(log, start, index + 1, &mut vec![0; buf.len()])?;
-            buf[before.len - 1] ^= 1;
-        }
-        Ok(read)
-    }
-
-    fn hash(&mut self, log: &LogId, position: Position) -> Result<Hash, StoreError> {
-        self.check(log)?;
-        let hash = self.inner.hash(log, position)?;
-        if self.has(log, Flaw::HashUnreadable(position.stored_index())) {
-            return Err(StoreError::Damaged);
-        }
-        Ok(if self.has(log, Flaw::Hash(position.stored_index())) { flipped(hash) } else { hash })
-    }
-
-    fn proof(&mut self, log: &LogId, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
-        self.inner.proof(log, buf)
-    }
-
-    fn put_fork(&mut self, log: &LogId, proof: &[u8]) -> Result<(), StoreError> {
-        self.inner.put_fork(log, proof)
-    }
-
-    fn fork(&mut self, log: &LogId, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.inner.fork(log, buf)
-    }
-
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.inner.sync()
+        Ok(())
     }
 }
 
@@ -140,10 +101,7 @@ fn flipped(hash: Hash) -> Hash {
 
 /// Nodes that answer each other at once, each on a store that may be damaged.
 struct Nodes {
-    now: Instant,
-    members: Vec<(Node, Flawed)>,
-    routes: BTreeMap<(usize, PeerId), usize>,
-    notices: Vec<(usize, Notice)>,
+    net: Net<Heap, Flawed>,
 }
 
 const WRITER: usize = 0;
@@ -153,32 +111,29 @@ const READER: usize = 2;
 impl Nodes {
     /// A writer of nine records, a node that copies it and writes two itself, and a reader, not connected.
     fn new() -> Self {
-        let now = Instant::from_secs(1);
-        let nodes = ["writer", "damaged", "reader"].map(|name| {
-            let inner = MemoryStore::new();
-            let node: Node = Node::new(identity(name), config(), [7; 32], now);
-            (node, Flawed { inner, log: LogId::from_bytes([0; 32]), flaw: Flaw::None })
-        });
-        let mut nodes = Self { now, members: nodes.into(), routes: BTreeMap::new(), notices: Vec::new() };
+        let mut net = Net::without_delay();
+        net.gives_up = Some(GivesUp::AndTells);
+        for name in ["writer", "damaged", "reader"] {
+            let store = Flawed { inner: MemoryStore::new(), log: LogId::from_bytes([0; 32]), flaw: Flaw::None };
+            net.add_on(name, config(), store);
+        }
+        let mut nodes = Self { net };
         nodes.connect(WRITER, DAMAGED);
         nodes.connect(DAMAGED, WRITER);
         nodes.append(WRITER, 9).unwrap();
         nodes.append(DAMAGED, 2).unwrap();
-        nodes.run(2);
-        assert_eq!(nodes.size(DAMAGED, nodes.id(WRITER)), 9);
+        nodes.net.run_rounds(2);
+        assert_eq!(nodes.net.size(DAMAGED, &nodes.net.id(WRITER)), 9);
         nodes
     }
 
     fn connect(&mut self, a: usize, b: usize) {
-        let vkey = *self.members[b].0.vkey();
-        let (node, store) = &mut self.members[a];
-        let peer = node.add_peer(store, vkey).unwrap();
-        node.set_authenticated(peer, true).unwrap();
-        self.routes.insert((a, peer), b);
+        let peer = self.net.dial(a, b);
+        self.net.members[a].node.set_authenticated(peer, true).unwrap();
     }
 
     fn append(&mut self, a: usize, count: usize) -> Result<(), Error> {
-        let (node, store) = &mut self.members[a];
+        let Member { node, store, .. } = &mut self.net.members[a];
         for _ in 0..count {
             let have = node.log(&node.id()).unwrap().have;
             node.append(store, format!("{node} {have}").as_bytes())?;
@@ -186,83 +141,34 @@ impl Nodes {
         Ok(())
     }
 
-    fn id(&self, a: usize) -> LogId {
-        self.members[a].0.id()
-    }
-
-    fn size(&self, a: usize, log: LogId) -> u64 {
-        self.members[a].0.log(&log).map_or(0, |log| log.complete.size)
-    }
-
     fn damage(&mut self, log: LogId, flaw: Flaw) {
-        self.members[DAMAGED].1.log = log;
-        self.members[DAMAGED].1.flaw = flaw;
-    }
-
-    fn run(&mut self, rounds: u32) {
-        let end = self.now + INTERVAL * rounds * 5 / 4;
-        while self.now < end {
-            for a in 0..self.members.len() {
-                self.drain(a);
-            }
-            let wakes = self.members.iter().filter_map(|(node, _)| node.next_wake());
-            self.now = wakes.min().unwrap_or(end).max(self.now + Duration::from_millis(1));
-        }
-    }
-
-    fn drain(&mut self, a: usize) {
-        let mut buf = vec![0; 1 << 17];
-        for count in 0.. {
-            assert!(count < 10_000, "node {a} never stops asking");
-            let (node, store) = &mut self.members[a];
-            let Some(command) = node.poll(self.now, store) else { return };
-            if let Command::Notify(notice) = command {
-                self.notices.push((a, notice));
-                continue;
-            }
-            let (peer, id) = command.request().unwrap();
-            // A store that fails here has nothing to send; the question is told to have failed.
-            let Ok(Some(bytes)) = node.encode(store, &command, &mut buf) else {
-                node.handle(self.now, store, Event::RequestFailed { peer, request: id }).unwrap();
-                continue;
-            };
-            let bytes = bytes.to_vec();
-            let answer = self.ask(self.routes[&(a, peer)], &bytes);
-            let Message::Response(response) = Frame::decode(&answer).unwrap().message else { panic!() };
-            let (node, store) = &mut self.members[a];
-            node.handle(self.now, store, Event::Answer { peer, request: id, response }).unwrap();
-        }
-    }
-
-    fn ask(&mut self, a: usize, bytes: &[u8]) -> Vec<u8> {
-        let Frame { id, message: Message::Request(request) } = Frame::decode(bytes).unwrap() else { panic!() };
-        let (node, store) = &mut self.members[a];
-        node.respond(self.now, store, id, &request, &mut vec![0; 1 << 17]).unwrap().to_vec()
+        let store = &mut self.net.members[DAMAGED].store;
+        (store.log, store.flaw) = (log, flaw);
     }
 
     fn assert_nobody_accused(&self, flaw: Flaw) {
-        for (a, (node, _)) in self.members.iter().enumerate() {
-            let forked = node.logs().find(|log| log.is_forked);
-            assert_eq!(forked, None, "{a} accuses an honest log for {flaw:?}");
+        for member in &self.net.members {
+            let (name, forked) = (&member.name, member.node.logs().find(|log| log.is_forked));
+            assert_eq!(forked, None, "{name} accuses an honest log for {flaw:?}");
         }
         let is_accusation = |notice: &Notice| matches!(notice, Notice::ForkDetected { .. } | Notice::WritingStopped);
-        assert!(!self.notices.iter().any(|(_, notice)| is_accusation(notice)), "{:?}", self.notices);
+        assert!(!self.net.notices.iter().any(|(_, notice)| is_accusation(notice)), "{:?}", self.net.notices);
         // The one whose store is damaged may be found wanting; it finds nobody so.
-        let by_damaged = self.notices.iter().filter(|(a, _)| *a == DAMAGED);
+        let by_damaged = self.net.notices.iter().filter(|(a, _)| *a == DAMAGED);
         let blames = by_damaged
             .filter(|(_, notice)| matches!(notice, Notice::PeerAtFault { .. } | Notice::PeerUnhealthy { .. }));
         assert_eq!(blames.collect::<Vec<_>>(), [] as [&(usize, Notice); 0], "for {flaw:?}");
     }
 
     fn says_damaged(&self, log: LogId) -> bool {
-        self.notices.contains(&(DAMAGED, Notice::LogDamaged { log }))
+        self.net.notices.contains(&(DAMAGED, Notice::LogDamaged { log }))
     }
 
     /// Whether everything that a node holds of a log is what its writer wrote.
     fn holds_only_true(&self, a: usize, writer: usize) -> bool {
-        let log = self.id(writer);
-        let have = self.members[a].0.log(&log).map_or(0, |log| log.have);
-        let (held, written) = (&self.members[a].1.inner, &self.members[writer].1.inner);
+        let log = self.net.id(writer);
+        let have = self.net.members[a].node.log(&log).map_or(0, |log| log.have);
+        let [held, written] = [a, writer].map(|at| &self.net.members[at].store.inner);
         (0..have).all(|index| held.record(&log, index) == written.record(&log, index))
     }
 }
@@ -281,33 +187,33 @@ fn flaws() -> Vec<Flaw> {
 fn a_bit_flipped_in_a_copy_freezes_no_log_and_stops_no_other() {
     for flaw in flaws() {
         let mut nodes = Nodes::new();
-        let log = nodes.id(WRITER);
+        let log = nodes.net.id(WRITER);
         nodes.damage(log, flaw);
         // A reader that has only the damaged copy to ask; and the log grows.
         nodes.connect(READER, DAMAGED);
-        nodes.run(2);
+        nodes.net.run_rounds(2);
         nodes.append(WRITER, 4).unwrap();
         nodes.append(DAMAGED, 3).unwrap();
-        nodes.run(3);
+        nodes.net.run_rounds(3);
         nodes.assert_nobody_accused(flaw);
         assert!(nodes.holds_only_true(READER, WRITER), "{flaw:?}");
-        assert_eq!(nodes.size(WRITER, nodes.id(DAMAGED)), 5, "{flaw:?}: its own log goes on");
-        let is_blamed = nodes.notices.iter().any(|(a, notice)| {
+        assert_eq!(nodes.net.size(WRITER, &nodes.net.id(DAMAGED)), 5, "{flaw:?}: its own log goes on");
+        let is_blamed = nodes.net.notices.iter().any(|(a, notice)| {
             *a != DAMAGED
                 && matches!(notice, Notice::PeerAtFault { fault: Fault::FalseRecords | Fault::HeadSignature, .. })
         });
-        let has_it_all = nodes.size(READER, log) == 13;
-        assert!(nodes.says_damaged(log) || is_blamed || has_it_all, "{flaw:?} goes unnoticed: {:?}", nodes.notices);
+        let has_it_all = nodes.net.size(READER, &log) == 13;
+        assert!(nodes.says_damaged(log) || is_blamed || has_it_all, "{flaw:?} goes unnoticed: {:?}", nodes.net.notices);
         if !is_blamed {
-            assert_eq!(nodes.size(READER, nodes.id(DAMAGED)), 5, "{flaw:?}: others' logs go on");
+            assert_eq!(nodes.net.size(READER, &nodes.net.id(DAMAGED)), 5, "{flaw:?}: others' logs go on");
         }
         if nodes.says_damaged(log) {
             assert_not_served(&mut nodes, log);
         }
         // Another source, and the reader has it all.
         nodes.connect(READER, WRITER);
-        nodes.run(4);
-        assert_eq!(nodes.size(READER, log), 13, "{flaw:?}");
+        nodes.net.run_rounds(4);
+        assert_eq!(nodes.net.size(READER, &log), 13, "{flaw:?}");
         nodes.assert_nobody_accused(flaw);
     }
 }
@@ -319,7 +225,7 @@ fn assert_not_served(nodes: &mut Nodes, log: LogId) {
         let mut buf = vec![0; 256];
         let frame = Frame { id: RequestId::new(1), message: Message::Request(request) };
         let bytes = frame.encode(&mut buf).unwrap().to_vec();
-        let answer = nodes.ask(DAMAGED, &bytes);
+        let answer = nodes.net.ask(DAMAGED, &bytes);
         let answer = Frame::decode(&answer).unwrap().message;
         assert_eq!(answer, Message::Response(Response::Refused(Refusal::NotHeld)));
     }
@@ -331,10 +237,10 @@ fn the_hashes_that_a_log_grows_on_are_never_silently_wrong() {
     for peak in [HASHES - 1, HASHES - 2] {
         for flaw in [Flaw::Hash(peak), Flaw::HashUnreadable(peak)] {
             let mut nodes = Nodes::new();
-            let log = nodes.id(WRITER);
+            let log = nodes.net.id(WRITER);
             nodes.damage(log, flaw);
             nodes.append(WRITER, 4).unwrap();
-            nodes.run(3);
+            nodes.net.run_rounds(3);
             assert!(nodes.says_damaged(log), "{flaw:?}");
             assert_not_served(&mut nodes, log);
             nodes.assert_nobody_accused(flaw);
@@ -348,18 +254,18 @@ fn a_bit_flipped_in_ones_own_log_signs_no_other_history() {
         let mut nodes = Nodes::new();
         // The log that is damaged is the one that the node writes itself: nine records, all signed.
         nodes.append(DAMAGED, 7).unwrap();
-        nodes.run(2);
-        let own = nodes.id(DAMAGED);
-        assert_eq!(nodes.size(WRITER, own), 9);
+        nodes.net.run_rounds(2);
+        let own = nodes.net.id(DAMAGED);
+        assert_eq!(nodes.net.size(WRITER, &own), 9);
         nodes.damage(own, flaw);
         nodes.connect(READER, DAMAGED);
         let _ = nodes.append(DAMAGED, 4);
         nodes.append(WRITER, 2).unwrap();
-        nodes.run(3);
+        nodes.net.run_rounds(3);
         nodes.assert_nobody_accused(flaw);
-        let told = nodes.notices.iter().filter(|(_, notice)| matches!(notice, Notice::StoreFailed { .. })).count();
+        let told = nodes.net.notices.iter().filter(|(_, notice)| matches!(notice, Notice::StoreFailed { .. })).count();
         assert!(told < 10, "{flaw:?}: told {told} times of the same");
-        assert_eq!(nodes.size(DAMAGED, nodes.id(WRITER)), 11, "{flaw:?}");
+        assert_eq!(nodes.net.size(DAMAGED, &nodes.net.id(WRITER)), 11, "{flaw:?}");
         assert!(nodes.holds_only_true(WRITER, DAMAGED));
         if nodes.says_damaged(own) {
             // What cannot be published is not acknowledged any more.
@@ -372,16 +278,14 @@ fn a_bit_flipped_in_ones_own_log_signs_no_other_history() {
 fn a_node_started_on_a_damaged_store_says_so_and_accuses_nobody() {
     for flaw in [Flaw::Hash(HASHES - 1), Flaw::HashUnreadable(HASHES - 1), Flaw::Root, Flaw::Signature] {
         let mut nodes = Nodes::new();
-        let log = nodes.id(WRITER);
+        let log = nodes.net.id(WRITER);
         nodes.damage(log, flaw);
-        let (_, store) = &mut nodes.members[DAMAGED];
-        let node = Node::open(identity("damaged"), config(), [8; 32], nodes.now, store, Start::Resume).unwrap();
-        nodes.members[DAMAGED].0 = node;
-        nodes.routes.retain(|(a, _), _| *a != DAMAGED);
-        nodes.connect(DAMAGED, WRITER);
+        nodes.net.start(DAMAGED, Start::Resume);
+        let peer = nodes.net.peer(DAMAGED, WRITER);
+        nodes.net.members[DAMAGED].node.set_authenticated(peer, true).unwrap();
         nodes.append(WRITER, 4).unwrap();
-        nodes.run(3);
+        nodes.net.run_rounds(3);
         nodes.assert_nobody_accused(flaw);
-        assert!(nodes.says_damaged(log) || nodes.size(DAMAGED, log) == 13, "{flaw:?}: {:?}", nodes.notices);
+        assert!(nodes.says_damaged(log) || nodes.net.size(DAMAGED, &log) == 13, "{flaw:?}: {:?}", nodes.net.notices);
     }
 }

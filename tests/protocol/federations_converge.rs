@@ -2,7 +2,7 @@
 
 use verisoo::Introductions;
 
-use crate::federation::Federation;
+use crate::net::Federation;
 
 #[test]
 fn two_nodes_exchange_their_logs() {
@@ -23,7 +23,7 @@ fn a_new_head_is_pushed_at_once() {
     federation.append_many(0, 1);
     federation.run_rounds(2);
     federation.append_many(0, 5);
-    federation.run_for(crate::federation::DELAY * 2);
+    federation.run_for(crate::net::DELAY * 2);
     assert_eq!(federation.size(1, &federation.id(0)), 6);
 }
 
@@ -33,40 +33,6 @@ fn line(names: &[&str]) -> Federation {
         federation.connect(a - 1, a);
     }
     federation
-}
-
-#[test]
-fn a_line_of_five_converges() {
-    let mut federation = line(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 10 * (a + 1));
-    }
-    federation.run_rounds(6);
-    let all = federation.all();
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(0, &federation.id(4)), 50);
-}
-
-#[test]
-fn a_star_of_five_converges() {
-    let mut federation = star(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 100);
-    }
-    federation.run_rounds(4);
-    let all = federation.all();
-    federation.assert_converged(&all);
-}
-
-#[test]
-fn a_ring_of_five_converges() {
-    let mut federation = ring(&["a", "b", "c", "d", "e"]);
-    for a in 0..5 {
-        federation.append_many(a, 1);
-    }
-    federation.run_rounds(4);
-    let all = federation.all();
-    federation.assert_converged(&all);
 }
 
 fn star(names: &[&str]) -> Federation {
@@ -84,85 +50,73 @@ fn ring(names: &[&str]) -> Federation {
 }
 
 /// Five nodes in every shape.
-fn shapes() -> [Federation; 3] {
+fn shapes() -> [(&'static str, Federation); 3] {
     let names = ["a", "b", "c", "d", "e"];
-    [line(&names), star(&names), ring(&names)]
+    [("a line", line(&names)), ("a star", star(&names)), ("a ring", ring(&names))]
+}
+
+#[test]
+fn in_every_shape_all_logs_reach_everybody() {
+    let sizes: [fn(usize) -> usize; 3] = [|_| 1, |a| 10 * (a + 1), |_| 100];
+    for size in sizes {
+        for (shape, mut federation) in shapes() {
+            for a in 0..5 {
+                federation.append_many(a, size(a));
+            }
+            // On a line it is four hops from end to end.
+            federation.run_rounds(if shape == "a line" { 6 } else { 4 });
+            let all = federation.all();
+            federation.assert_converged(&all);
+            assert_eq!(federation.size(0, &federation.id(4)), size(4) as u64);
+        }
+    }
 }
 
 #[test]
 fn in_every_shape_a_partition_heals() {
-    for mut federation in shapes() {
+    for (shape, mut federation) in shapes() {
         federation.append_many(0, 3);
         federation.run_rounds(4);
         federation.part(&[0, 1], &[2, 3, 4]);
         for a in 0..5 {
-            federation.append_many(a, 10);
+            federation.append_many(a, 10 * (a + 1));
         }
-        federation.run_rounds(5);
+        federation.run_rounds(6);
         let all = federation.all();
         assert!(!federation.is_converged(&all));
+        federation.assert_converged(&[0, 1]);
+        if shape != "a star" {
+            federation.assert_converged(&[2, 3, 4]);
+        }
         federation.heal();
+        // Peers beyond the partition are unhealthy by now: the longest pause is ten intervals.
         federation.run_rounds(20);
         federation.assert_converged(&all);
         for reader in 0..5 {
             assert_eq!(federation.size(reader, &federation.id(0)), 13);
-            assert_eq!(federation.size(reader, &federation.id(4)), 10);
+            assert_eq!(federation.size(reader, &federation.id(4)), 50);
         }
     }
 }
 
 #[test]
 fn in_every_shape_a_node_added_late_catches_up() {
-    for mut federation in shapes() {
-        for a in 0..5 {
-            federation.append_many(a, 100);
+    for (records, rounds) in [(100, 5), (300, 6)] {
+        for (_, mut federation) in shapes() {
+            for a in 0..5 {
+                federation.append_many(a, records);
+            }
+            federation.run_rounds(rounds);
+            let late = federation.add("late");
+            federation.append_many(late, 7);
+            federation.connect(late, 3);
+            federation.run_rounds(6);
+            let all = federation.all();
+            federation.assert_converged(&all);
+            assert_eq!(federation.size(0, &federation.id(late)), 7);
+            assert_eq!(federation.size(late, &federation.id(0)), records as u64);
         }
-        federation.run_rounds(5);
-        let late = federation.add("late");
-        federation.append_many(late, 7);
-        federation.connect(late, 3);
-        federation.run_rounds(6);
-        let all = federation.all();
-        federation.assert_converged(&all);
-        assert_eq!(federation.size(0, &federation.id(late)), 7);
-        assert_eq!(federation.size(late, &federation.id(0)), 100);
     }
-}
-
-#[test]
-fn a_partition_heals() {
-    let mut federation = line(&["a", "b", "c", "d", "e"]);
-    federation.append_many(0, 3);
-    federation.run_rounds(4);
-    federation.part(&[0, 1], &[2, 3, 4]);
-    federation.append_many(0, 20);
-    federation.append_many(4, 30);
-    federation.run_rounds(6);
-    let all = federation.all();
-    assert!(!federation.is_converged(&all));
-    federation.assert_converged(&[0, 1]);
-    federation.assert_converged(&[2, 3, 4]);
-    federation.heal();
-    // Peers beyond the partition are unhealthy by now: the longest pause is ten intervals.
-    federation.run_rounds(20);
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(4, &federation.id(0)), 23);
-}
-
-#[test]
-fn a_node_added_late_catches_up() {
-    let mut federation = line(&["a", "b", "c", "d"]);
-    for a in 0..4 {
-        federation.append_many(a, 300);
-    }
-    federation.run_rounds(6);
-    let late = federation.add("late");
-    federation.connect(late, 3);
-    federation.append_many(late, 7);
-    federation.run_rounds(6);
-    let all = federation.all();
-    federation.assert_converged(&all);
-    assert_eq!(federation.size(0, &federation.id(late)), 7);
 }
 
 #[test]
@@ -189,7 +143,7 @@ fn a_peer_that_can_only_call_out_is_served_too() {
 
 #[test]
 fn nodes_that_follow_different_logs_converge_on_what_they_share() {
-    let mut fixed = crate::federation::config();
+    let mut fixed = crate::net::config();
     fixed.introductions = Introductions::Refuse;
     let mut federation = Federation::new();
     for name in ["a", "b", "c", "d"] {
@@ -224,7 +178,7 @@ fn an_idle_round_is_one_small_message_each_way() {
     federation.connect(0, 1);
     for extra in 0..40 {
         // Many logs, and the size of the messages does not depend on it.
-        let vkey = *crate::federation::identity(&format!("log {extra}").replace(' ', "-")).vkey();
+        let vkey = *crate::net::identity(&format!("log {extra}").replace(' ', "-")).vkey();
         for member in &mut federation.members {
             member.node.follow(&mut member.store, &vkey).unwrap();
         }
@@ -233,7 +187,7 @@ fn an_idle_round_is_one_small_message_each_way() {
     federation.run_rounds(3);
     federation.assert_converged(&[0, 1]);
     let (messages, bytes) = (federation.messages, federation.bytes);
-    federation.run_for(crate::federation::INTERVAL * 100);
+    federation.run_for(crate::net::INTERVAL * 100);
     let (messages, bytes) = (federation.messages - messages, federation.bytes - bytes);
     // A hundred intervals, two nodes that ask, a question and an answer each.
     assert!((360..=440).contains(&messages), "{messages}");

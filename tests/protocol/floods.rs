@@ -1,15 +1,16 @@
 //! Floods of requests, heads, fork proofs, claims and logs: each costs its sender's share, and nobody else's.
 
+use verisoo::head::ForkProof;
 use verisoo::log::{MAX_SIZE, leaf_hash};
 use verisoo::wire::{Batch, Entry, Message, Nonce, PushWord, Refusal, Request, Response, StatusRequest};
 use verisoo::{Fault, Hash, Head, Introductions, LogId, Notice, SignedHead};
 
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal, snapshot};
-use crate::federation::{DELAY, Federation, config};
 use crate::hostile::{
-    History, always_says, answers_of, ask, assert_never_accused, frame_all, request_frame, response_frame, statuses_of,
+    History, always_says, answers_of, assert_never_accused, frame_all, request_frame, response_frame, statuses_of,
     watch,
 };
+use crate::net::{DELAY, Federation, config};
 
 #[test]
 fn a_flood_of_strangers_requests_changes_no_state() {
@@ -55,7 +56,7 @@ fn a_flood_of_strangers_requests_changes_no_state() {
     let before = (snapshot(&mut federation), federation.members[READER].store.clone());
     for _ in 0..20 {
         for request in &requests {
-            ask(&mut federation, READER, request);
+            federation.ask(READER, request);
         }
     }
     let member = &mut federation.members[READER];
@@ -74,12 +75,12 @@ fn signed_heads_pushed_over_and_over_cost_one_question_each() {
         for size in [9, 8, 7] {
             // Heads alone: their records are withheld.
             let push = writer.push_of(federation.id(HONEST), size, writer.head(size), &[], &[]);
-            ask(&mut federation, READER, &push);
+            federation.ask(READER, &push);
             federation.run_for(DELAY * 3);
         }
         let garbage = frame_all([&b"garbage"[..]; 3].into_iter());
         let push = writer.push_of(federation.id(HONEST), 5, writer.head(9), &[], &garbage);
-        ask(&mut federation, READER, &push);
+        federation.ask(READER, &push);
         federation.run_for(DELAY * 3);
     }
     let asked =
@@ -90,7 +91,7 @@ fn signed_heads_pushed_over_and_over_cost_one_question_each() {
 /// A proof that a log has forked: another first record.
 fn fork_proof(history: &History) -> Vec<u8> {
     let other = other_of(history);
-    let proof = verisoo::head::ForkProof {
+    let proof = ForkProof {
         heads: [history.head(1), other.head(1)],
         size: 1,
         roots: [history.root(1), other.root(1)],
@@ -106,11 +107,21 @@ fn other_of(history: &History) -> History {
     other
 }
 
-fn encode_fork(proof: &verisoo::head::ForkProof<'_>) -> Vec<u8> {
-    let mut buf = vec![0; verisoo::head::ForkProof::MAX_LEN];
+fn encode_fork(proof: &ForkProof<'_>) -> Vec<u8> {
+    let mut buf = vec![0; ForkProof::MAX_LEN];
     let len = proof.encode(&mut buf).unwrap();
     buf.truncate(len);
     buf
+}
+
+/// With a bit flipped in each byte, cut short, and with a byte too many.
+fn spoilt(whole: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let flipped = (0..whole.len()).map(|at| {
+        let mut spoilt = whole.to_vec();
+        spoilt[at] ^= 1 << (at % 8);
+        spoilt
+    });
+    flipped.chain([whole[..whole.len() - 1].to_vec(), [whole, &[0]].concat()])
 }
 
 #[test]
@@ -120,7 +131,7 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let writer = History::written_by("writer", 5);
     let (log, other, forger) = (writer.id(), other_of(&writer), History::new("forger", &["forged", "records"]));
     let (ours, theirs) = (writer.proof(2, 5), other.proof(2, 4));
-    let true_proof = verisoo::head::ForkProof {
+    let true_proof = ForkProof {
         heads: [writer.head(5), other.head(4)],
         size: 2,
         roots: [writer.root(2), other.root(2)],
@@ -131,57 +142,44 @@ fn a_fabricated_fork_proof_is_refused_whichever_part_is_false() {
     let too_long = [&theirs[..], &[[7; 32]]].concat();
     let fabricated = [
         // One history, twice, and one size, twice.
-        verisoo::head::ForkProof {
-            heads: [writer.head(5); 2],
-            roots: [writer.root(2); 2],
-            proofs: [&ours; 2],
-            ..true_proof
-        },
-        verisoo::head::ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
-        verisoo::head::ForkProof {
+        ForkProof { heads: [writer.head(5); 2], roots: [writer.root(2); 2], proofs: [&ours; 2], ..true_proof },
+        ForkProof { heads: [writer.head(5); 2], proofs: [&ours; 2], ..true_proof },
+        ForkProof {
             heads: [writer.head(4), writer.head(5)],
             size: 4,
             roots: [writer.root(4), writer.root(5)],
             proofs: [&[], &[]],
         },
         // Signed by another key.
-        verisoo::head::ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
-        verisoo::head::ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
+        ForkProof { heads: [writer.head(5), forged(4, other.root(4))], ..true_proof },
+        ForkProof { heads: [forged(5, writer.root(5)), other.head(4)], ..true_proof },
         // Another size, other roots, other proofs.
-        verisoo::head::ForkProof { size: 0, ..true_proof },
-        verisoo::head::ForkProof { size: 1, ..true_proof },
-        verisoo::head::ForkProof { size: 3, ..true_proof },
-        verisoo::head::ForkProof { size: 5, ..true_proof },
-        verisoo::head::ForkProof { size: MAX_SIZE, ..true_proof },
-        verisoo::head::ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
-        verisoo::head::ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&theirs, &ours], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&ours, &[]], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&[], &theirs], ..true_proof },
-        verisoo::head::ForkProof { proofs: [&ours, &too_long], ..true_proof },
+        ForkProof { size: 0, ..true_proof },
+        ForkProof { size: 1, ..true_proof },
+        ForkProof { size: 3, ..true_proof },
+        ForkProof { size: 5, ..true_proof },
+        ForkProof { size: MAX_SIZE, ..true_proof },
+        ForkProof { roots: [other.root(2), writer.root(2)], ..true_proof },
+        ForkProof { roots: [writer.root(2), leaf_hash(b"no root")], ..true_proof },
+        ForkProof { proofs: [&theirs, &ours], ..true_proof },
+        ForkProof { proofs: [&ours, &[]], ..true_proof },
+        ForkProof { proofs: [&[], &theirs], ..true_proof },
+        ForkProof { proofs: [&ours, &too_long], ..true_proof },
     ];
     let before = snapshot(&mut federation);
-    let mut encoded: Vec<Vec<u8>> = fabricated.iter().map(encode_fork).collect();
     let whole = encode_fork(&true_proof);
-    encoded.extend((0..whole.len()).map(|at| {
-        let mut spoilt = whole.clone();
-        spoilt[at] ^= 1 << (at % 8);
-        spoilt
-    }));
-    encoded.push(whole[..whole.len() - 1].to_vec());
-    encoded.push([&whole[..], &[0]].concat());
-    for proof in &encoded {
-        let answer = ask(&mut federation, READER, &request_frame(Request::PushFork { log, proof }));
+    for proof in fabricated.iter().map(encode_fork).chain(spoilt(&whole)) {
+        let answer = federation.ask(READER, &request_frame(Request::PushFork { log, proof: &proof }));
         assert_eq!(refusal(&answer), Some(Refusal::Invalid));
         assert!(federation.members[READER].node == before);
     }
     // True, but of another log.
     let honest = federation.id(HONEST);
-    let answer = ask(&mut federation, READER, &request_frame(Request::PushFork { log: honest, proof: &whole }));
+    let answer = federation.ask(READER, &request_frame(Request::PushFork { log: honest, proof: &whole }));
     assert_eq!(refusal(&answer), Some(Refusal::Invalid));
     assert!(federation.members[READER].node == before);
     // The test can tell: the true one is taken.
-    ask(&mut federation, READER, &request_frame(Request::PushFork { log, proof: &whole }));
+    federation.ask(READER, &request_frame(Request::PushFork { log, proof: &whole }));
     assert!(federation.is_forked(READER, &log));
 }
 
@@ -280,7 +278,7 @@ fn a_peer_that_invents_logs_fills_its_own_quota_and_no_other() {
         member.node.follow(&mut member.store, log.vkey()).unwrap();
     }
     for log in &invented {
-        ask(&mut federation, LIAR, &log.push_frame(log.id(), 0, 1));
+        federation.ask(LIAR, &log.push_frame(log.id(), 0, 1));
     }
     federation.dial(READER, LIAR);
     federation.run_rounds(3);
@@ -336,7 +334,7 @@ fn a_word_said_over_and_over_is_not_pushed_to_for_ever() {
         for (start, end, size) in [(0, 5, 5), (5, 8, 9)] {
             let (head, proof) = (writer.head(size), writer.proof(end as u64, size));
             let push = writer.push_of(from, start as u64, head, &proof, &writer.framed(start, end));
-            ask(&mut federation, READER, &push);
+            federation.ask(READER, &push);
         }
         let held = federation.members[READER].node.log(&writer.id()).unwrap();
         assert_eq!((held.complete.size, held.have), (5, 8));

@@ -3,8 +3,8 @@
 
 use verisoo::{LogId, Notice};
 
-use crate::federation::{DELAY, Federation, INTERVAL};
-use crate::hostile::{History, ask, assert_never_accused, watch};
+use crate::hostile::{History, assert_never_accused, watch};
+use crate::net::{DELAY, Federation, INTERVAL};
 
 #[test]
 fn two_halves_that_saw_different_histories() {
@@ -42,7 +42,7 @@ fn follow(federation: &mut Federation, members: &[usize], history: &History) {
 
 /// Shows a member a whole history.
 fn show(federation: &mut Federation, a: usize, history: &History, size: usize) {
-    ask(federation, a, &history.push_frame(history.id(), 0, size));
+    federation.ask(a, &history.push_frame(history.id(), 0, size));
     assert_eq!(federation.size(a, &history.id()), size as u64);
 }
 
@@ -90,12 +90,12 @@ fn one_head_pushed_at_a_node_that_holds_another_history_is_enough() {
         // Every size of the other history that lies behind what is held.
         let behind = (shared + 1..=sizes[1].min(sizes[0])).next_back();
         let Some(size) = behind.map(|size| size as u64) else { continue };
-        ask(&mut federation, 0, &other.push_of(other.id(), size, other.head(size), &[], &[]));
+        federation.ask(0, &other.push_of(other.id(), size, other.head(size), &[], &[]));
         assert!(federation.is_forked(0, &one.id()), "{shared} shared, {sizes:?}, at {size}");
         federation.assert_fork_proof(0, &one.id(), one.vkey());
         let before = federation.members[0].node.log(&one.id()).unwrap();
         // Frozen: nothing more is taken, of either history.
-        ask(&mut federation, 0, &one.push_frame(one.id(), 0, sizes[0]));
+        federation.ask(0, &one.push_frame(one.id(), 0, sizes[0]));
         assert_eq!(federation.members[0].node.log(&one.id()).unwrap(), before);
     }
 }
@@ -106,7 +106,7 @@ fn two_heads_of_one_size_prove_a_fork_though_nobody_holds_the_records() {
     let [one, other] = histories("forker", 0, [50, 50]);
     follow(&mut federation, &[0], &one);
     for history in [&one, &other] {
-        ask(&mut federation, 0, &history.push_of(history.id(), 50, history.head(50), &[], &[]));
+        federation.ask(0, &history.push_of(history.id(), 50, history.head(50), &[], &[]));
     }
     assert!(federation.is_forked(0, &one.id()));
     federation.assert_fork_proof(0, &one.id(), one.vkey());
@@ -119,12 +119,12 @@ fn a_head_ahead_is_evidence_as_soon_as_the_records_reach_it() {
     follow(&mut federation, &[0], &one);
     show(&mut federation, 0, &one, 5);
     // The other history's head, its records withheld: nothing to be proven yet.
-    ask(&mut federation, 0, &other.push_of(one.id(), 9, other.head(9), &[], &[]));
-    ask(&mut federation, 0, &one.push_frame(one.id(), 5, 8));
+    federation.ask(0, &other.push_of(one.id(), 9, other.head(9), &[], &[]));
+    federation.ask(0, &one.push_frame(one.id(), 5, 8));
     assert_eq!(federation.size(0, &one.id()), 8);
     assert!(!federation.is_forked(0, &one.id()));
     // One batch that goes beyond it.
-    ask(&mut federation, 0, &one.push_frame(one.id(), 8, 12));
+    federation.ask(0, &one.push_frame(one.id(), 8, 12));
     assert!(federation.is_forked(0, &one.id()));
     federation.assert_fork_proof(0, &one.id(), one.vkey());
 }
@@ -135,9 +135,9 @@ fn a_partial_holder_proves_a_fork_under_the_head_that_covers_it() {
         let mut federation = Federation::of(&["a"]);
         let [one, other] = histories("forker", 2, [20, 9]);
         follow(&mut federation, &[0], &one);
-        ask(&mut federation, 0, &one.push_of(one.id(), 0, one.head(20), &one.proof(9, 20), &one.framed(0, 9)));
+        federation.ask(0, &one.push_of(one.id(), 0, one.head(20), &one.proof(9, 20), &one.framed(0, 9)));
         assert_eq!(federation.members[0].node.log(&one.id()).unwrap().have, 9);
-        ask(&mut federation, 0, &other.push_of(one.id(), size, other.head(size), &[], &[]));
+        federation.ask(0, &other.push_of(one.id(), size, other.head(size), &[], &[]));
         assert!(federation.is_forked(0, &one.id()), "at {size}");
         federation.assert_fork_proof(0, &one.id(), one.vkey());
     }

@@ -9,10 +9,10 @@ use verisoo::wire::{Entry, Frame, Message, OwnLog, Proof, ProofAnswer, PushWord,
 use verisoo::{Answers, Fault, Health, LogId, Notice, SignedHead, Start};
 
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal, snapshot};
-use crate::federation::Federation;
 use crate::hostile::{
-    History, answers_of, ask, assert_holds_only, assert_never_accused, encode, health, response_frame, statuses_of,
+    History, answers_of, assert_holds_only, assert_never_accused, encode, health, response_frame, statuses_of,
 };
+use crate::net::Federation;
 
 #[test]
 fn a_pushed_head_of_another_key_is_refused_and_changes_nothing() {
@@ -23,7 +23,7 @@ fn a_pushed_head_of_another_key_is_refused_and_changes_nothing() {
     let head = forger.sign(8, writer.root(8));
     let before = snapshot(&mut federation);
     for (start, records) in [(5, writer.framed(5, 8)), (8, Vec::new()), (0, writer.framed(0, 8))] {
-        let answer = ask(&mut federation, READER, &writer.push_of(writer.id(), start, head, &[], &records));
+        let answer = federation.ask(READER, &writer.push_of(writer.id(), start, head, &[], &records));
         assert_eq!(refusal(&answer), Some(Refusal::Invalid));
         assert!(federation.members[READER].node == before);
     }
@@ -77,7 +77,7 @@ fn an_old_head_pushed_again_changes_nothing() {
     assert_eq!(federation.size(READER, &writer.id()), 5);
     let before = snapshot(&mut federation);
     for size in 1..=5 {
-        let answer = ask(&mut federation, READER, &writer.push_frame(writer.id(), 0, size));
+        let answer = federation.ask(READER, &writer.push_frame(writer.id(), 0, size));
         let Message::Response(Response::Pushed(word)) = Frame::decode(&answer).unwrap().message else { panic!() };
         assert_eq!(PushWord::decode(word.body).unwrap().have, 5);
         assert!(federation.members[READER].node == before);
@@ -185,11 +185,11 @@ fn an_invented_head_of_2_to_the_62_is_set_aside_and_true_heads_go_on() {
     let head = writer.sign(MAX_SIZE, leaf_hash(b"invented"));
     // The writer is not the node that it seems to be; from here on its log is written by hand.
     federation.stop(WRITER);
-    ask(&mut federation, LIAR, &writer.push_of(writer.id(), MAX_SIZE, head, &[], &[]));
+    federation.ask(LIAR, &writer.push_of(writer.id(), MAX_SIZE, head, &[], &[]));
     federation.run_rounds(6);
     // It is evidence and travels; nobody can lead to it, and that is said.
     assert!(federation.has_noticed(READER, |notice| matches!(notice, Notice::LogStalled { have: 5, .. })));
-    ask(&mut federation, HONEST, &writer.push_frame(writer.id(), 5, 9));
+    federation.ask(HONEST, &writer.push_frame(writer.id(), 5, 9));
     federation.run_rounds(2);
     for a in [READER, HONEST] {
         assert_eq!(federation.size(a, &writer.id()), 9);
@@ -204,10 +204,10 @@ fn an_invented_head_does_not_hide_the_evidence_that_comes_after_it() {
     federation.run_rounds(2);
     let (writer, mut other) = (History::written_by("writer", 9), History::written_by("writer", 8));
     other.push(b"another ninth");
-    ask(&mut federation, READER, &writer.push_of(writer.id(), MAX_SIZE, invented(&writer).0, &[], &[]));
+    federation.ask(READER, &writer.push_of(writer.id(), MAX_SIZE, invented(&writer).0, &[], &[]));
     for history in [&writer, &other] {
         assert!(!federation.is_forked(READER, &writer.id()));
-        ask(&mut federation, READER, &history.push_of(writer.id(), 9, history.head(9), &[], &[]));
+        federation.ask(READER, &history.push_of(writer.id(), 9, history.head(9), &[], &[]));
     }
     assert!(federation.is_forked(READER, &writer.id()));
     federation.assert_fork_proof(READER, &writer.id(), writer.vkey());
@@ -220,11 +220,11 @@ fn an_invented_head_that_records_are_proven_to_lead_to_does_not_stop_the_log_eit
     let (head, proof) = invented(&writer);
     let member = &mut federation.members[READER];
     member.node.follow(&mut member.store, writer.vkey()).unwrap();
-    ask(&mut federation, READER, &writer.push_of(writer.id(), 0, head, &proof, &writer.framed(0, 4)));
+    federation.ask(READER, &writer.push_of(writer.id(), 0, head, &proof, &writer.framed(0, 4)));
     assert_eq!(federation.members[READER].node.log(&writer.id()).unwrap().have, 4);
     federation.run_rounds(2);
     assert_eq!(federation.size(READER, &writer.id()), 5);
-    ask(&mut federation, HONEST, &writer.push_frame(writer.id(), 5, 9));
+    federation.ask(HONEST, &writer.push_frame(writer.id(), 5, 9));
     federation.run_rounds(2);
     assert_eq!(federation.size(READER, &writer.id()), 9);
     assert_holds_only(&federation, READER, &writer);
@@ -266,7 +266,7 @@ fn a_true_proof_at_a_size_beyond_what_is_held_is_no_error_of_ours() {
     let own = History::written_by("reader", 5);
     federation.stop(0);
     federation.start_from_nothing(0);
-    ask(&mut federation, 0, &own.push_frame(own.id(), 0, 3));
+    federation.ask(0, &own.push_frame(own.id(), 0, 3));
     let (shown, root) = (own.head(5), own.root(5));
     let mut statuses = statuses_of(1, "liar", move |_, body, _| body.own = Some(OwnLog { have: 3, head: Some(shown) }));
     federation.tamper = Some(Box::new(move |from, to, frame| match &frame.message {

@@ -4,15 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
 use verisoo::log::{Frontier, Position, leaf_hash, prove_consistency, root_at};
 use verisoo::wire::{
     Batch, Entries, Entry, Frame, Message, Nonce, Proof, Push, PushWord, Request, RequestId, Response, Signed,
-    StatusBody, StatusRequest, VERSION,
+    StatusBody, StatusRequest,
 };
 use verisoo::{Hash, Head, Health, Identity, LogId, Notice, Records, SignedHead, Vkey};
 
-use crate::federation::{Federation, Tamper, identity};
+use crate::net::signing::signed_text;
+use crate::net::{Federation, Tamper, identity};
 
 /// One history of a log, with its key: every head of it, and every proof, can be made.
 pub struct History {
@@ -124,16 +124,6 @@ pub fn response_frame(id: RequestId, response: Response<'_>) -> Vec<u8> {
     encode(&Frame { id, message: Message::Response(response) })
 }
 
-/// A stranger asks a member; what it answers.
-pub fn ask(federation: &mut Federation, a: usize, bytes: &[u8]) -> Vec<u8> {
-    let frame = Frame::decode(bytes).unwrap();
-    let Message::Request(request) = frame.message else { panic!("not a request") };
-    let mut buf = vec![0; 1 << 17];
-    let now = federation.now;
-    let member = &mut federation.members[a];
-    member.node.respond(now, &mut member.store, frame.id, &request, &mut buf).unwrap().to_vec()
-}
-
 /// Changes answers of one member, and lets everything else pass.
 pub fn answers_of(
     liar: usize,
@@ -152,7 +142,7 @@ pub fn statuses_of(
     name: &str,
     mut change: impl FnMut(usize, &mut StatusBody<'static>, &mut Vec<Entry>) + 'static,
 ) -> Tamper {
-    let identity = identity(name);
+    let identity: Identity = identity(name);
     let mut asked: BTreeMap<(usize, RequestId), StatusRequest> = BTreeMap::new();
     Box::new(move |from, to, frame| {
         match &frame.message {
@@ -189,14 +179,14 @@ pub fn status_frame(
     }
     let body = StatusBody { entries: Entries::new(&listed), ..body };
     let body = postcard::to_slice(&body, &mut buf).unwrap();
-    let signature = identity.sign(&signed_text(b"verisoo/status", &identity.vkey().id(), asker, nonce, body));
+    let signature = identity.sign(&signed_text(*b"verisoo/status", &identity.vkey().id(), asker, nonce, body));
     response_frame(id, Response::Status(Signed { signature, body }))
 }
 
 /// Lets a member answer each push of a log with the same word, signed with its key all the same, and then tampers
 /// as before. Counts the pushes.
 pub fn always_says(federation: &mut Federation, liar: usize, name: &str, word: PushWord) -> Rc<Cell<usize>> {
-    let identity = identity(name);
+    let identity: Identity = identity(name);
     let count = Rc::new(Cell::new(0));
     let counted = Rc::clone(&count);
     let mut asked: BTreeMap<(usize, RequestId), (LogId, Nonce)> = BTreeMap::new();
@@ -211,7 +201,7 @@ pub fn always_says(federation: &mut Federation, liar: usize, name: &str, word: P
                 if let Some((asker, nonce)) = asked.get(&(to, frame.id)) {
                     let mut buf = [0; 128];
                     let body = &*postcard::to_slice(&word, &mut buf).unwrap();
-                    let text = signed_text(b"verisoo/pushed", &identity.vkey().id(), asker, nonce, body);
+                    let text = signed_text(*b"verisoo/pushed", &identity.vkey().id(), asker, nonce, body);
                     let answer = Signed { signature: identity.sign(&text), body };
                     return Some(response_frame(frame.id, Response::Pushed(answer)));
                 }
@@ -224,17 +214,6 @@ pub fn always_says(federation: &mut Federation, liar: usize, name: &str, word: P
         }
     }));
     count
-}
-
-fn signed_text(context: &[u8; 14], answerer: &LogId, asker: &LogId, nonce: &Nonce, body: &[u8]) -> Vec<u8> {
-    let mut text = vec![0xFF];
-    text.extend_from_slice(context);
-    text.push(VERSION);
-    text.extend_from_slice(answerer.as_bytes());
-    text.extend_from_slice(asker.as_bytes());
-    text.extend_from_slice(&nonce.0);
-    text.extend_from_slice(&Sha256::digest(body));
-    text
 }
 
 /// Requests seen on the way: who asked whom for what.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use verisoo::{Health, Introductions, Notice, PushOutcome, SyncError};
 
-use crate::federation::{Federation, INTERVAL, config};
+use crate::net::{Federation, INTERVAL, config};
 
 fn pair() -> Federation {
     let mut federation = Federation::of(&["a", "b"]);

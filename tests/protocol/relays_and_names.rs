@@ -8,11 +8,11 @@ use verisoo::wire::{Batch, Frame, Message, Nonce, Proof, PushWord, Refusal, Requ
 use verisoo::{Head, Health, Identity, Notice, SignedHead, Start};
 
 use crate::byzantine::{HONEST, LIAR, READER, WRITER, faults, federation, refusal};
-use crate::federation::{DELAY, Federation, INTERVAL, identity};
 use crate::hostile::{
-    History, answers_of, ask, assert_never_accused, authenticate, encode, health, kind_of, request_frame,
-    response_frame, watch,
+    History, answers_of, assert_never_accused, authenticate, encode, health, kind_of, request_frame, response_frame,
+    watch,
 };
+use crate::net::{DELAY, Federation, INTERVAL, identity};
 
 #[test]
 fn a_relay_that_withholds_is_passed_over() {
@@ -66,8 +66,8 @@ fn a_relay_that_drops_only_evidence_is_gone_round() {
         if is_evidence && (from == 0 || to == 0) && (from, to) != (3, 0) { None } else { Some(encode(frame)) }
     }));
     let (one, other) = (History::new("forker", &["one"]), History::new("forker", &["other"]));
-    ask(&mut federation, 0, &one.push_frame(log, 0, 1));
-    ask(&mut federation, 1, &other.push_frame(log, 0, 1));
+    federation.ask(0, &one.push_frame(log, 0, 1));
+    federation.ask(1, &other.push_frame(log, 0, 1));
     federation.run_rounds(3);
     for a in 1..4 {
         assert!(federation.is_forked(a, &log), "{a}");
@@ -90,7 +90,7 @@ fn a_peer_with_anothers_name_is_another_peer() {
     let writer = History::written_by("writer", 6);
     let false_head = SignedHead::sign(&namesake, Head { size: 6, root: writer.root(6) });
     let push = writer.push_of(writer.id(), 5, false_head, &[], &writer.framed(5, 6));
-    assert_eq!(refusal(&ask(&mut federation, READER, &push)), Some(Refusal::Invalid));
+    assert_eq!(refusal(&federation.ask(READER, &push)), Some(Refusal::Invalid));
     let batch = Batch {
         log: vkey.id(),
         start: 0,
@@ -99,7 +99,7 @@ fn a_peer_with_anothers_name_is_another_peer() {
         records: &writer.framed(0, 6),
     };
     let push = request_frame(Request::Push(verisoo::wire::Push { from: vkey.id(), nonce: Nonce([1; 16]), batch }));
-    assert_eq!(refusal(&ask(&mut federation, READER, &push)), Some(Refusal::Invalid));
+    assert_eq!(refusal(&federation.ask(READER, &push)), Some(Refusal::Invalid));
     assert_eq!(federation.size(READER, &writer.id()), 5);
     assert_eq!(federation.size(READER, &vkey.id()), 0);
     assert_never_accused(&federation, &[writer.id(), vkey.id()]);
@@ -111,7 +111,7 @@ fn one_who_answers_in_anothers_place_with_its_own_key_is_not_believed() {
     federation.append_many(0, 3);
     federation.append_many(1, 3);
     federation.connect(0, 1);
-    let middle = identity("man in the middle".replace(' ', "-").as_str());
+    let middle: Identity = identity("man-in-the-middle");
     let told = Rc::new(Cell::new(0));
     let counted = Rc::clone(&told);
     federation.tamper = Some(Box::new(move |_, to, frame| {
@@ -154,7 +154,7 @@ fn a_word_on_a_push_that_the_peer_did_not_sign_for_it_is_not_believed() {
     assert_eq!(acknowledged(&federation), Some(3));
     // One between them says for the peer that it has all: by its own signature, and by an old one of the
     // peer's. What it says of itself in its status is what counts.
-    let middle = identity("middle");
+    let middle: Identity = identity("middle");
     let writer = History::written_by("writer", 9);
     let old = Rc::new(RefCell::new(None));
     let told = Rc::new(Cell::new(0));
@@ -218,7 +218,7 @@ fn a_key_used_elsewhere_as_well_stops_writing_and_serves_on() {
         assert_eq!(federation.is_forked(1, &log), appends);
         // It serves on.
         let request = request_frame(Request::Records { log, start: 0, count: 3, limit: u32::MAX });
-        let answer = ask(&mut federation, 0, &request);
+        let answer = federation.ask(0, &request);
         assert!(matches!(Frame::decode(&answer).unwrap().message, Message::Response(Response::Records(_))));
         federation.dial(2, 0);
         federation.run_rounds(2);

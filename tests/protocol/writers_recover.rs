@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use verisoo::{Answers, Error, Notice, Start};
 
-use crate::federation::{Federation, INTERVAL};
+use crate::net::{Federation, INTERVAL};
 
 fn three() -> Federation {
     let mut federation = Federation::of(&["a", "b", "c"]);

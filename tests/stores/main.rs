@@ -204,7 +204,7 @@ fn a_shortened_log_goes_on_from_where_it_ends(mut store: impl Subject) {
             let lens = |from: usize, to: usize| (from..to).map(|at| at % 5).collect::<Vec<_>>();
             commit(&mut store, &mut model, &lens(0, have), 2);
             store.truncate(&id(1), size as u64).unwrap();
-            model.truncate(size as u64);
+            model.truncate(size as u64).unwrap();
             check_log(&mut store, id(1), &model);
 
             // As if what was taken back had never been, and what is written instead is another history.
@@ -300,7 +300,7 @@ fn check_that_signed_records_stay(mut store: impl Subject) {
     model.apply(step, 0);
     assert_eq!(store.truncate(&id(1), 2), Err(StoreError::Mismatch));
     store.truncate(&id(1), 3).unwrap();
-    model.truncate(3);
+    model.truncate(3).unwrap();
     check_log(&mut store, id(1), &model);
     assert_eq!(store.log(&id(1)).unwrap().unwrap().state.complete, Some(head(3)));
 }

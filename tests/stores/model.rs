@@ -51,16 +51,40 @@ impl Model {
         })
     }
 
-    /// Only what no signed head covers, and what is held, can be taken back.
-    pub fn may_truncate(&self, size: u64) -> bool {
-        let signed = self.state.complete.map_or(0, |complete| complete.head.size);
-        (self.first.max(signed)..=self.have()).contains(&size) && self.state.covering.is_none()
+    pub fn set_origin(&mut self, origin: Origin) -> Result<(), StoreError> {
+        if (self.origin == Origin::Own) != (origin == Origin::Own) {
+            return Err(StoreError::Mismatch);
+        }
+        self.origin = origin;
+        Ok(())
     }
 
-    pub fn truncate(&mut self, size: u64) {
+    /// The first one is kept, where there is room for it.
+    pub fn put_fork(&mut self, proof: Vec<u8>, room: usize) -> Result<(), StoreError> {
+        if self.fork.is_none() && proof.len() > room {
+            return Err(StoreError::Full);
+        }
+        self.fork.get_or_insert(proof);
+        Ok(())
+    }
+
+    /// Only what no signed head covers, and what is held, can be taken back.
+    pub fn truncate(&mut self, size: u64) -> Result<(), StoreError> {
+        let signed = self.state.complete.map_or(0, |complete| complete.head.size);
+        if !(self.first.max(signed)..=self.have()).contains(&size) || self.state.covering.is_some() {
+            return Err(StoreError::Mismatch);
+        }
         self.records.truncate(size as usize);
         self.state.have = size;
         self.proof.clear();
+        Ok(())
+    }
+
+    /// Takes a batch that is right, where there is room for it or can be made.
+    pub fn commit(&mut self, batch: Batch, room: Option<(usize, usize)>) -> Result<(), StoreError> {
+        let first = self.first_after(&batch, room).ok_or(StoreError::Full)?;
+        self.apply(batch, first);
+        Ok(())
     }
 
     pub fn apply(&mut self, batch: Batch, first: u64) {

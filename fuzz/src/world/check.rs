@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use verisoo::head::ForkProof;
 use verisoo::log::{MAX_PROOF, leaf_hash, node_hash, root_at};
+use verisoo::sim::{Disk, SimScheme};
 use verisoo::store::{LogState, Origin, Store, StoredLog};
 use verisoo::wire::{Batch, Frame, Message, Push, PushWord, Request, Response, Signed, StatusBody, StatusRequest};
 use verisoo::{Config, Hash, Head, Introductions, LogId, LogInfo, Notice, SignedHead};
 
-use super::super::signing::signed_text;
-use super::super::sim::{Disk, SimScheme};
+use super::super::net::signing::signed_text;
 use super::super::verifier::is_consistent;
 use super::super::writer::Writer;
 use super::{FORKER, TestNode, World, to_bytes};

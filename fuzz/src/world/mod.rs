@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use verisoo::sim::SimScheme;
 use verisoo::wire::{Frame, Message};
 use verisoo::{
     Command, Config, Error, Event, Heap, Identity, Instant, Introductions, LogId, Node, Notice, PeerId, SignedHead,
@@ -17,8 +18,7 @@ use verisoo::{
 
 use super::faulty::{Contents, FaultyStore};
 use super::input::Input;
-use super::signing::identity;
-use super::sim::SimScheme;
+use super::net::signing::identity;
 use super::writer::Writer;
 
 pub use check::check_bounds;

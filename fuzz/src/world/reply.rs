@@ -12,7 +12,7 @@ use verisoo::wire::{
 use verisoo::{Hash, Head, LogId, PeerId, Signature, SignedHead};
 
 use super::super::input::Input;
-use super::super::signing::signed_text;
+use super::super::net::signing::signed_text;
 use super::super::writer::Writer;
 use super::{FORKER, World, encode_frame, to_bytes};
 

@@ -1,6 +1,6 @@
 //! A ring: the newest items in a fixed array, appended at one end and dropped at the other.
 
-use super::StoreError;
+use crate::store::error::StoreError;
 
 /// Items in an array `S` of fixed length, the oldest at index 0. A ring over an array coerces to one over
 /// a slice, so that the code below exists once, whatever the capacities.

@@ -5,10 +5,12 @@
 //! hashes from `first` on in post-order, and the kept proof. How many hashes are which follows from
 //! `first` and `have`, so that none of the three needs room of its own.
 
-use super::{Commit, LogState, Name, Origin, RecordsRead, Ring, StoreError, StoredLog, check_truncation, subtree_end};
-use crate::log::{Position, peaks, stored_count};
+use super::ring::Ring;
+use crate::key::{LogId, Name};
+use crate::log::{Hash, Position, peaks, stored_count};
 use crate::record::LENGTH_LEN;
-use crate::{Hash, LogId};
+use crate::store::error::StoreError;
+use crate::store::state::{Commit, LogState, Origin, RecordsRead, StoredLog, check_truncation, subtree_end};
 
 /// Room for one log; all bits zero while there is none, so that a static store needs no flash.
 #[derive(Clone)]
@@ -80,7 +82,7 @@ pub(super) struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// See [`Store::records`](super::Store::records).
+    /// See [`Store::records`](crate::store::Store::records).
     pub(super) fn read(self, start: u64, end: u64, buf: &mut [u8]) -> Result<RecordsRead, StoreError> {
         let StoredLog { first, state, .. } = self.about.stored;
         if start > end || end > state.have {
@@ -105,7 +107,7 @@ impl Log<'_> {
         Ok(read)
     }
 
-    /// See [`Store::hash`](super::Store::hash).
+    /// See [`Store::hash`](crate::store::Store::hash).
     pub(super) fn hash(self, position: Position) -> Result<Hash, StoreError> {
         if subtree_end(position) > self.about.stored.state.have {
             return Err(StoreError::Mismatch);
@@ -114,7 +116,7 @@ impl Log<'_> {
         self.hashes.get(at).map(Hash::from_bytes).ok_or(StoreError::Damaged)
     }
 
-    /// See [`Store::proof`](super::Store::proof).
+    /// See [`Store::proof`](crate::store::Store::proof).
     pub(super) fn proof(self, buf: &mut [[u8; Hash::LEN]]) -> Result<usize, StoreError> {
         let len = self.about.proof_len;
         let at = self.hashes.len() - len;
@@ -163,7 +165,7 @@ struct Cut {
 }
 
 impl LogMut<'_> {
-    /// See [`Store::commit`](super::Store::commit). Nothing can fail after the cut is found.
+    /// See [`Store::commit`](crate::store::Store::commit). Nothing can fail after the cut is found.
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
         commit.check(self.about.stored.state.have)?;
         let cut = self.find_cut(commit)?;
@@ -179,7 +181,7 @@ impl LogMut<'_> {
         Ok(())
     }
 
-    /// See [`Store::truncate`](super::Store::truncate).
+    /// See [`Store::truncate`](crate::store::Store::truncate).
     pub(super) fn truncate(&mut self, size: u64) -> Result<(), StoreError> {
         let StoredLog { first, state, .. } = self.about.stored;
         check_truncation(&self.about.stored, size)?;

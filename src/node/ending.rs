@@ -1,0 +1,26 @@
+//! How requests end.
+
+use crate::words::Fault;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It did not: what came answers something else.
+    None,
+    Answered,
+    Refused,
+    Failed,
+    /// It was answered falsely.
+    Fault(Fault, Blame),
+    /// It was answered, and whether falsely is still to be asked.
+    Disputed,
+}
+
+/// Whose a false answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The peer's, by its signature.
+    Signed,
+    /// The peer's where its transport says so.
+    Transport,
+}

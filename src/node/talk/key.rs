@@ -1,0 +1,68 @@
+//! Keys: an unknown log.
+
+use crate::error::Error;
+use crate::judge::Trouble;
+use crate::key::{LogId, Name, Vkey};
+use crate::node::ending::{Blame, Ending};
+use crate::node::value::Node;
+use crate::node::write::encode;
+use crate::state::{Note, Tables};
+use crate::store::{Origin, Store};
+use crate::wire::{Refusal, RequestId, Response};
+use crate::words::{Fault, PeerId};
+
+impl<T: Tables> Node<T> {
+    #[inline(never)]
+    pub(in crate::node) fn answer_key(
+        &mut self,
+        store: &mut dyn Store,
+        id: RequestId,
+        log: &LogId,
+        buf: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        if *log == self.writing.id() {
+            let vkey = self.writing.identity().vkey();
+            return encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf);
+        }
+        let slot = self.logs.slot(log).ok_or(Refusal::Unknown)?;
+        let vkey = match self.shelf(store, slot) {
+            Ok(shelf) => shelf.vkey::<T::Scheme>(),
+            Err(trouble) => return Err(self.refusal(trouble)),
+        };
+        encode(id, Response::Key { log: *log, name: vkey.name().as_str(), key: *vkey.key() }, buf)
+    }
+
+    /// The key of a log came that the peer introduced.
+    #[inline(never)]
+    pub(in crate::node) fn hear_key(
+        &mut self,
+        store: &mut dyn Store,
+        peer: PeerId,
+        log: LogId,
+        name: &str,
+        key: [u8; 32],
+    ) -> Result<Ending, Trouble> {
+        // The id commits to name and key, so whoever sends them cannot lie about them.
+        let vkey = Name::new(name).and_then(|name| Vkey::<T::Scheme>::new(name, key)).ok();
+        let Some(vkey) = vkey.filter(|vkey| vkey.id() == log) else {
+            return Ok(Ending::Fault(Fault::FalseKey, Blame::Transport));
+        };
+        let Some(by) = self.peers.find(peer).map(|peer| peer.node) else { return Ok(Ending::None) };
+        let is_new = self.logs.find(&log).is_none();
+        if is_new && self.may_introduce(peer) {
+            match self.follow_as(store, &vkey, Origin::Introduced(by)) {
+                Err(Error::Store(error)) => return Err(Trouble::anywhere(error)),
+                Err(_) => {}
+                Ok(()) => {
+                    if let Some(peer) = self.peers.find_mut(peer) {
+                        peer.introduced.add(1, 0);
+                    }
+                    if let Some(slot) = self.logs.slot(&log) {
+                        self.logs.note(slot, Note::Introduced);
+                    }
+                }
+            }
+        }
+        Ok(Ending::Answered)
+    }
+}

@@ -17,5 +17,4 @@ pub mod limits;
 pub mod link;
 pub mod notices;
 
-/// The content type of the wire format.
-pub const BINARY: &str = "application/vnd.verisoo";
+pub use link::BINARY;

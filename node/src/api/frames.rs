@@ -8,8 +8,8 @@ use verisoo::wire::{Frame, Message, Request as WireRequest, Response as WireResp
 
 use super::error::status_of;
 use super::query::LogQuery;
-use crate::BINARY;
 use crate::driver::{Engine, NotDone};
+use crate::link::BINARY;
 
 pub(super) fn names_binary(headers: &HeaderMap, header: HeaderName) -> bool {
     let value = headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();

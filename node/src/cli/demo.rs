@@ -4,19 +4,33 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
+use super::folder;
+use super::seconds::seconds;
 use super::spread::{self, Member, View};
 use super::table::{Table, short};
-use super::{DemoArgs, folder};
 
 const NAMES: [&str; 3] = ["anna", "boris", "carla"];
 
 /// How often the demo looks at its nodes.
 const LOOK: Duration = Duration::from_millis(50);
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// The folder whose files are attested [default: the checkout where cargo runs this, otherwise the current folder]
+    dir: Option<PathBuf>,
+    /// Print one JSON object on the last line instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Give up when nothing has moved for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    patience: Duration,
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]

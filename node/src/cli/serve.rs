@@ -1,8 +1,11 @@
 //! A node as a process.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal;
 use tokio::sync::watch;
@@ -11,9 +14,35 @@ use verisoo::{Answers, Config, Start};
 use verisoo_node::api::{admin, listen, public};
 use verisoo_node::driver::{Begin, Driver};
 use verisoo_node::limits::Limits;
+use verisoo_node::link::PeerAddress;
 use verisoo_node::{keys, notices};
 
-use super::ServeArgs;
+use super::seconds::seconds;
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The node's key, as keygen wrote it
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Where peers and readers connect
+    #[arg(long, value_name = "ADDR")]
+    listen: String,
+    /// A peer: its URL and the key it must have
+    #[arg(long = "peer", value_name = "URL=VKEY")]
+    peers: Vec<PeerAddress>,
+    /// Seconds between rounds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    interval: Duration,
+    /// Where new records come in
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    admin: String,
+    /// Say that this key has never been used: its log begins now
+    #[arg(long, conflicts_with = "recover")]
+    new_log: bool,
+    /// Write again when so many peers have said what they know of this node's log [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    recover: Option<u16>,
+}
 
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (begin, waiting_for) = begin(&args)?;

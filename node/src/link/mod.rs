@@ -23,10 +23,12 @@ use tokio::time::timeout;
 use verisoo::wire::RequestId;
 use verisoo::{Ask, LogId, PeerId};
 
-use crate::BINARY;
 use crate::client::{self, BaseUrl, Client};
 
 pub use peer::{Peer, PeerAddress};
+
+/// The content type of the wire format.
+pub const BINARY: &str = "application/vnd.verisoo";
 
 /// About as many requests as a node has outstanding at one time.
 const MAX_REQUESTS: usize = 256;

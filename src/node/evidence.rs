@@ -7,7 +7,7 @@ use crate::head::{ForkProof, Head, SignedHead};
 use crate::judge::{Contradiction, Shelf, Side, Trouble, Verdict, contradict, hold};
 use crate::key::LogId;
 use crate::log::{Hash, MAX_PROOF};
-use crate::state::{List, Note, Replica, Tables};
+use crate::state::{List, News, Replica, Tables};
 use crate::store::Store;
 use crate::time::Instant;
 use crate::words::SyncError;
@@ -160,7 +160,7 @@ impl<T: Tables> Node<T> {
             view.retry_at = Instant::ZERO;
             view.end_sync(Some(SyncError::Forked));
         }
-        self.logs.note(slot, Note::Forked);
+        self.logs.tell(slot, News::Forked);
         self.touch(slot);
         self.changed();
         if is_own {

@@ -24,7 +24,7 @@ pub(crate) use invariant::all;
 pub(crate) use listing::{Compared, Stage, Walk};
 pub(crate) use logs::Logs;
 pub(crate) use peers::{Peer, Peers};
-pub(crate) use replica::{Note, Replica};
+pub(crate) use replica::{News, Replica};
 pub(crate) use requests::{Outstanding, Requests};
 #[cfg(feature = "alloc")]
 pub use tables::Heap;

@@ -49,7 +49,7 @@ pub(crate) struct Peer<S: Scheme> {
     pub(crate) feed_at: Option<Instant>,
     pub(crate) sync: Option<Sync>,
     pub(crate) introduced: Introduced,
-    pub(crate) notes: Notes,
+    pub(crate) untold: Untold,
 }
 
 /// What a peer introduced, which counts against its quota.
@@ -62,7 +62,7 @@ pub(crate) struct Introduced {
 
 /// What the application is still to be told of a peer, its health aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Notes {
+pub(crate) struct Untold {
     pub(crate) pushed: Option<(LogId, PushOutcome)>,
     pub(crate) quota: bool,
     /// The quota's notice has been given in this round.
@@ -170,7 +170,7 @@ impl<S: Scheme> Peer<S> {
             feed_at: None,
             sync: None,
             introduced: Introduced::default(),
-            notes: Notes::default(),
+            untold: Untold::default(),
         }
     }
 
@@ -221,7 +221,7 @@ impl<S: Scheme> Peer<S> {
 
     /// Its quota is used up: told once a round at most.
     pub(crate) fn note_quota(&mut self) {
-        self.notes.quota |= !core::mem::replace(&mut self.notes.quota_told, true);
+        self.untold.quota |= !core::mem::replace(&mut self.untold.quota_told, true);
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Replica {
     /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
-    pub(super) notes: u8,
+    pub(super) news: u8,
     pub(super) noted: u32,
     pub(super) older: u32,
     pub(super) newer: u32,
@@ -49,7 +49,7 @@ pub(crate) struct Replica {
 
 /// What the application is still to be told of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
+pub(crate) enum News {
     Forked = 1,
     Stalled = 2,
     TooLong = 4,
@@ -75,7 +75,7 @@ impl Replica {
             is_damaged: false,
             is_too_long: false,
             is_stalled: false,
-            notes: 0,
+            news: 0,
             noted: NONE,
             older: NONE,
             newer: NONE,
@@ -92,8 +92,8 @@ impl Replica {
 
     /// Takes over what another replica of the same log knows, keeping this one's place in the table.
     pub(crate) fn take_over(&mut self, loaded: &Self) {
-        let Self { notes, noted, older, newer, .. } = *self;
-        *self = Self { notes, noted, older, newer, ..loaded.clone() };
+        let Self { news, noted, older, newer, .. } = *self;
+        *self = Self { news, noted, older, newer, ..loaded.clone() };
     }
 
     pub(crate) fn info(&self) -> LogInfo {

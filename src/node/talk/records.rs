@@ -8,7 +8,7 @@ use crate::node::accept::Accepted;
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
 use crate::node::write::{BatchError, Envelope, read_batch};
-use crate::state::{Note, Peer, Replica, Root, Tables, View};
+use crate::state::{News, Peer, Replica, Root, Tables, View};
 use crate::store::Store;
 use crate::wire::{Batch, Refusal, RequestId};
 use crate::words::{Ask, Command, Fault, PeerId, SyncError};
@@ -196,7 +196,7 @@ impl<T: Tables> Node<T> {
             && let Some(replica) = self.logs.get_mut(slot)
             && !core::mem::replace(&mut replica.is_too_long, true)
         {
-            self.logs.note(slot, Note::TooLong);
+            self.logs.tell(slot, News::TooLong);
         }
     }
 

@@ -31,7 +31,7 @@ impl<T: Tables> Node<T> {
         wake.wait(self.peers.next_round);
         let now = self.clock.now;
         // A full quota is told once a round at most.
-        self.peers.iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.peers.iter_mut().for_each(|peer| peer.untold.quota_told = false);
         self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.standing.retry_at() <= now);

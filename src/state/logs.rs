@@ -380,3 +380,71 @@ impl Ordered for Order<'_> {
 fn index(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::super::replica::Replica;
+    use super::Logs;
+    use crate::key::{Ed25519, LogId};
+    use crate::state::{Fixed, Heap};
+    use crate::store::Origin;
+
+    /// Without an allocator nothing is kept, and all is hashed anew.
+    type Anew = Logs<Fixed<1, 64, 1, 1, 80, Ed25519>>;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u8),
+        Remove(u8),
+        Touch(u8),
+        Digest,
+    }
+
+    /// Ids that share long prefixes, so that subtrees are of all depths.
+    fn id(number: u8) -> LogId {
+        let mut bytes = [0; 32];
+        bytes[0] = number & 0b1100_0000;
+        bytes[number as usize % 7] |= number & 0b11_1111;
+        LogId::from_bytes(bytes)
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => any::<u8>().prop_map(Step::Insert),
+            1 => any::<u8>().prop_map(Step::Remove),
+            3 => any::<u8>().prop_map(Step::Touch),
+            2 => Just(Step::Digest),
+        ];
+        proptest::collection::vec(step, 0..100)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_of_the_tree_is_what_would_be_hashed(steps in steps()) {
+            let mut kept = Logs::<Heap<Ed25519>>::default();
+            let mut anew = Anew::default();
+            for step in steps {
+                match step {
+                    Step::Insert(number) if kept.len() < 64 => {
+                        let replica = Replica::new(id(number), Origin::Pinned);
+                        prop_assert_eq!(kept.insert(replica.clone()), anew.insert(replica));
+                    }
+                    Step::Remove(number) => {
+                        let none = core::iter::empty;
+                        prop_assert_eq!(kept.remove(&id(number), none()), anew.remove(&id(number), none()));
+                    }
+                    Step::Touch(number) => {
+                        kept.find_mut(&id(number)).into_iter().for_each(|replica| replica.complete.size += 1);
+                        anew.find_mut(&id(number)).into_iter().for_each(|replica| replica.complete.size += 1);
+                    }
+                    Step::Insert(_) | Step::Digest => prop_assert_eq!(kept.digest(), anew.digest()),
+                }
+            }
+            prop_assert_eq!(kept.digest(), anew.digest());
+        }
+    }
+}

@@ -38,7 +38,6 @@ struct Hashed {
 
 /// Weighs the records that follow what is held, of which `most` may come at once: they lead to `head` by `proof`, or
 /// they are not taken.
-#[inline(never)]
 pub(crate) fn weigh<L: List<[u8; Hash::LEN]>>(
     shelf: &mut Shelf<'_>,
     head: &SignedHead,

@@ -9,4 +9,4 @@ mod shelf;
 pub(crate) use batch::{Rejected, known_head, weigh};
 pub(crate) use forks::{Contradiction, Side, contradict};
 pub(crate) use heads::{Verdict, hold};
-pub(crate) use shelf::{Proven, Shelf, Trouble, read_error};
+pub(crate) use shelf::{Proven, Shelf, Trouble, read_error, root_of};

@@ -8,23 +8,26 @@ use crate::log::{
 };
 use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
 
+/// The slot of no log.
+const NOWHERE: u32 = u32::MAX;
+
 /// The store failed. At which log is kept, so that damage is noted of it: that is for whoever ends the call, and
 /// there is no other way to get at the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Trouble {
-    slot: Option<u32>,
+    slot: u32,
     error: StoreError,
 }
 
 impl Trouble {
     pub(crate) fn at(slot: u32, error: StoreError) -> Self {
-        Self { slot: Some(slot), error }
+        Self { slot, error }
     }
 
     /// At no log.
     pub(crate) fn anywhere(error: StoreError) -> Self {
-        Self { slot: None, error }
+        Self { slot: NOWHERE, error }
     }
 
     pub(crate) fn is_not_ready(&self) -> bool {
@@ -43,7 +46,7 @@ impl Trouble {
 
     /// The error, and the log that is damaged by it.
     pub(crate) fn into_parts(self) -> (StoreError, Option<u32>) {
-        (self.error, self.slot.filter(|_| self.is_damage()))
+        (self.error, (self.is_damage() && self.slot != NOWHERE).then_some(self.slot))
     }
 }
 
@@ -72,8 +75,15 @@ impl<'a> Shelf<'a> {
 
     /// The same for a log that must be there, whose key must be the one that its id commits to.
     pub(crate) fn open_checked<S: Scheme>(store: &'a mut dyn Store, slot: u32, log: LogId) -> Result<Self, Trouble> {
-        let shelf = Self::open(store, slot, log)?.ok_or(Trouble::at(slot, StoreError::UnknownLog))?;
-        if shelf.vkey::<S>().id() == log { Ok(shelf) } else { Err(shelf.trouble(StoreError::Damaged)) }
+        let error = match store.log(&log) {
+            Ok(Some(stored)) if Vkey::<S>::trusted(stored.name, stored.key).id() == log => {
+                return Ok(Self { store, slot, log, stored });
+            }
+            Ok(Some(_)) => StoreError::Damaged,
+            Ok(None) => StoreError::UnknownLog,
+            Err(error) => error,
+        };
+        Err(Trouble::at(slot, error))
     }
 
     pub(crate) fn vkey<S: Scheme>(&self) -> Vkey<S> {
@@ -196,8 +206,9 @@ fn prove_to_head(
     if proof.len <= room { Ok(Some((head, proof.len))) } else { Err(StoreError::Full) }
 }
 
+/// The root of the first `size` records of a log, of which nothing else is read.
 #[inline(never)]
-fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
+pub(crate) fn root_of(store: &mut dyn Store, log: &LogId, size: u64) -> Result<Hash, StoreError> {
     root_at(size, reader(store, log)).map_err(read_error)
 }
 

@@ -5,7 +5,7 @@ use super::value::Node;
 use crate::judge::{Shelf, Trouble};
 use crate::log::{Hash, MAX_PROOF};
 use crate::record::Records;
-use crate::state::{Note, Tables};
+use crate::state::Tables;
 use crate::store::{Commit, LogState, Origin, Store, StoreError};
 use crate::words::{PeerId, SyncError};
 
@@ -96,18 +96,9 @@ impl<T: Tables> Node<T> {
     pub(super) fn noted(&mut self, trouble: Trouble) -> StoreError {
         let (error, damaged) = trouble.into_parts();
         if let Some(slot) = damaged {
-            self.damaged(slot);
+            self.logs.damaged(slot);
         }
         error
-    }
-
-    /// The store's content does not fit the log's heads: it is served no more.
-    pub(super) fn damaged(&mut self, slot: u32) {
-        if let Some(replica) = self.logs.get_mut(slot)
-            && !core::mem::replace(&mut replica.is_damaged, true)
-        {
-            self.logs.note(slot, Note::Damaged);
-        }
     }
 
     /// The store failed at something that a poll does, which is tried again after a while.

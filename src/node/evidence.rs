@@ -3,11 +3,11 @@
 //! stand-alone verifier freezes a log.
 
 use super::value::Node;
-use crate::head::{ForkProof, SignedHead};
+use crate::head::{ForkProof, Head, SignedHead};
 use crate::judge::{Contradiction, Shelf, Side, Trouble, Verdict, contradict, hold};
 use crate::key::LogId;
 use crate::log::{Hash, MAX_PROOF};
-use crate::state::{List, Note, Replica, Tables};
+use crate::state::{List, News, Replica, Tables};
 use crate::store::Store;
 use crate::time::Instant;
 use crate::words::SyncError;
@@ -141,7 +141,7 @@ impl<T: Tables> Node<T> {
         self.cache.hashes.clear();
         match found? {
             Contradiction::None => {}
-            Contradiction::Damaged => self.damaged(shelf.slot),
+            Contradiction::Damaged => self.logs.damaged(shelf.slot),
             Contradiction::Proven => {
                 self.fork_kept(shelf.slot);
                 return Ok(true);
@@ -160,7 +160,7 @@ impl<T: Tables> Node<T> {
             view.retry_at = Instant::ZERO;
             view.end_sync(Some(SyncError::Forked));
         }
-        self.logs.note(slot, Note::Forked);
+        self.logs.tell(slot, News::Forked);
         self.touch(slot);
         self.changed();
         if is_own {
@@ -183,6 +183,18 @@ impl<T: Tables> Node<T> {
         store.put_fork(log, bytes).map_err(|error| Trouble::at(slot, error))?;
         self.fork_kept(slot);
         Ok(true)
+    }
+
+    /// A head signed by the node's own key: while recovering it says how far the log has to be taken back;
+    /// afterwards one that the node did not sign means that somebody else signs with its key.
+    pub(super) fn own_head_met(&mut self, slot: u32, head: Head) {
+        let Some(replica) = self.logs.get(slot).filter(|replica| replica.is_own()) else { return };
+        let is_ours = head.size <= replica.complete.size && !replica.is_forked;
+        if self.writing.is_recovering() {
+            self.writing.raise_target(head.size);
+        } else if !is_ours {
+            self.writing.stop();
+        }
     }
 }
 

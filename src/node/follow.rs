@@ -153,7 +153,7 @@ impl<T: Tables> Node<T> {
         if let (Some(replica), Some(peer)) = (removed, self.peers.introducer_mut(origin)) {
             peer.introduced.take(1, replica.bytes);
         }
-        self.views.drop_gone(|view| view.log == *log);
+        self.views.drop_log(log);
         self.requests.drop_those(|request| request.ask.log() == Some(*log));
         self.changed();
         Ok(())

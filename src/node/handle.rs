@@ -1,14 +1,14 @@
 //! The door for what happens.
 
-use super::ending::{Blame, Ending};
+use super::ending::Ending;
 use super::value::Node;
 use crate::error::Error;
 use crate::judge::Trouble;
-use crate::state::{Outstanding, Tables};
+use crate::state::Tables;
 use crate::store::{Store, StoreError};
 use crate::time::Instant;
-use crate::wire::{Refusal, RequestId, Response};
-use crate::words::{Ask, Event, PeerId, PushOutcome, SyncError};
+use crate::wire::{RequestId, Response};
+use crate::words::{Ask, Event, PeerId};
 
 impl<T: Tables> Node<T> {
     /// Everything that happens comes in here.
@@ -118,82 +118,5 @@ impl<T: Tables> Node<T> {
             (_, Response::Refused(refusal)) => Ok(self.hear_refusal(peer, asked, *refusal)),
             _ => Ok(Ending::None),
         }
-    }
-
-    /// Closes a request. A false answer is the peer's fault where its transport, or its signature, says that it
-    /// was the peer; a failure otherwise.
-    pub(super) fn end(&mut self, at: usize, ending: Ending) {
-        if ending == Ending::None {
-            return;
-        }
-        let request = self.requests.close(at);
-        let (id, kind, now) = (request.peer, request.ask.kind(), self.clock.now);
-        let Some(peer) = self.peers.find_mut(id) else { return };
-        match ending {
-            Ending::None | Ending::Disputed => {}
-            Ending::Answered => peer.standing.succeeded(kind),
-            Ending::Refused => {
-                // Whatever it says of the request, the peer is well: it answered.
-                peer.standing.succeeded(kind);
-                self.request_failed(&request, SyncError::Failed, PushOutcome::Refused);
-            }
-            Ending::Fault(fault, blame) if blame == Blame::Signed || peer.is_authenticated => {
-                peer.standing.set_aside(fault, now, &self.config, &mut self.chance.rng);
-                self.request_failed(&request, SyncError::AtFault, PushOutcome::Refused);
-            }
-            Ending::Failed | Ending::Fault(..) => {
-                peer.standing.failed(kind, request.asked_at, now, &self.config, &mut self.chance.rng);
-                self.request_failed(&request, SyncError::Failed, PushOutcome::Failed);
-            }
-        }
-    }
-
-    /// What a failed request means for what it was about.
-    fn request_failed(&mut self, request: &Outstanding, error: SyncError, outcome: PushOutcome) {
-        match request.ask {
-            Ask::Status => self.status_failed(request.peer, error),
-            Ask::Push { log, .. } | Ask::PushFork { log } => self.push_ended(request.peer, log, outcome),
-            Ask::Proof { log, .. } | Ask::Records { log, .. } | Ask::Key { log } | Ask::Fork { log } => {
-                self.fetch_failed(request.peer, &log, error);
-            }
-        }
-    }
-
-    /// Our own store failed while an answer was judged: the request is over, and nobody is to blame.
-    pub(super) fn failed_here(&mut self, event: &Event<'_>, error: StoreError) {
-        self.cache.idle_until = None;
-        self.disk.report(error);
-        let Some((at, asked)) = event.request().and_then(|(peer, request)| self.requests.find(peer, request)) else {
-            return;
-        };
-        let peer = self.requests.close(at).peer;
-        let until = self.clock.now + self.config.interval;
-        match asked.log() {
-            None => self.status_failed(peer, SyncError::Store),
-            Some(log) => {
-                if let Some(view) = self.views.of_mut(&log, peer) {
-                    view.retry_at = until;
-                    view.end_sync(Some(SyncError::Store));
-                }
-                if let Some(replica) = self.logs.find_mut(&log) {
-                    replica.blocked_until = until;
-                }
-            }
-        }
-    }
-
-    /// A request was refused: a true answer, from which follows what not to ask again.
-    pub(super) fn hear_refusal(&mut self, peer: PeerId, asked: Ask, refusal: Refusal) -> Ending {
-        let is_largest = self
-            .peers
-            .find(peer)
-            .is_some_and(|peer| peer.standing.answer_limit(&self.config) == self.config.max_message);
-        if let (Refusal::TooLong { index }, Ask::Records { log, start, .. }) = (refusal, asked) {
-            let is_next = index == start && self.logs.find(&log).is_some_and(|replica| replica.have == start);
-            if is_largest && is_next {
-                self.too_long(peer, &log);
-            }
-        }
-        Ending::Refused
     }
 }

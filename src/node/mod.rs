@@ -6,6 +6,7 @@
 //! Everything from outside is judged before anything changes.
 
 mod accept;
+mod close;
 mod commit;
 mod due;
 mod encode;
@@ -14,9 +15,11 @@ mod evidence;
 mod feed;
 mod follow;
 mod handle;
+mod invariants;
 mod notices;
 mod owed;
 mod poll;
+mod quota;
 mod recover;
 mod respond;
 mod talk;

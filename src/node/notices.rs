@@ -1,7 +1,7 @@
 //! What the application is told: derived from what is marked as not told yet.
 
 use super::value::Node;
-use crate::state::{LogSync, Note, Stage, SyncProgress, Tables, View};
+use crate::state::{LogSync, News, Stage, SyncProgress, Tables, View};
 use crate::store::Store;
 use crate::words::{Health, Notice, SyncError, SyncReport};
 
@@ -13,7 +13,7 @@ impl<T: Tables> Node<T> {
         if self.writing.take_stopped() {
             return Some(Notice::WritingStopped);
         }
-        let tells_of_logs = self.writing.has_notes() || self.logs.has_notes();
+        let tells_of_logs = self.writing.has_untold() || self.logs.has_news();
         // What is told as done is durable.
         if tells_of_logs && self.is_told_later(store) {
             return self.next_peer_notice();
@@ -25,7 +25,7 @@ impl<T: Tables> Node<T> {
             let size = self.logs.own().map_or(0, |replica| replica.have);
             return Some(Notice::Recovered { size });
         }
-        let of_a_log = if self.logs.has_notes() { self.next_log_notice() } else { None };
+        let of_a_log = if self.logs.has_news() { self.next_log_notice() } else { None };
         of_a_log.or_else(|| self.next_peer_notice()).or_else(|| self.next_sync_notice())
     }
 
@@ -39,14 +39,14 @@ impl<T: Tables> Node<T> {
     }
 
     fn next_log_notice(&mut self) -> Option<Notice> {
-        while let Some((replica, note)) = self.logs.take_note() {
+        while let Some((replica, news)) = self.logs.take_news() {
             let (log, have, origin) = (replica.id, replica.have, replica.origin);
-            return Some(match note {
-                Note::Forked => Notice::ForkDetected { log },
-                Note::Stalled => Notice::LogStalled { log, have },
-                Note::TooLong => Notice::RecordTooLong { log, index: have },
-                Note::Damaged => Notice::LogDamaged { log },
-                Note::Introduced => {
+            return Some(match news {
+                News::Forked => Notice::ForkDetected { log },
+                News::Stalled => Notice::LogStalled { log, have },
+                News::TooLong => Notice::RecordTooLong { log, index: have },
+                News::Damaged => Notice::LogDamaged { log },
+                News::Introduced => {
                     let Some(peer) = self.peers.introducer(origin) else { continue };
                     Notice::LogIntroduced { log, by: peer.id }
                 }
@@ -65,10 +65,10 @@ impl<T: Tables> Node<T> {
                     Health::AtFault(fault) => Notice::PeerAtFault { peer: id, fault },
                 });
             }
-            if let Some((log, outcome)) = peer.notes.pushed.take() {
+            if let Some((log, outcome)) = peer.untold.pushed.take() {
                 return Some(Notice::Pushed { peer: id, log, outcome });
             }
-            core::mem::take(&mut peer.notes.quota).then_some(Notice::QuotaFull { peer: id })
+            core::mem::take(&mut peer.untold.quota).then_some(Notice::QuotaFull { peer: id })
         })
     }
 

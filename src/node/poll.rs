@@ -1,6 +1,5 @@
 //! The door for what is to be done.
 
-use super::ending::Ending;
 use super::value::Node;
 use crate::judge::Trouble;
 use crate::state::{Tables, Wake};
@@ -125,19 +124,5 @@ impl<T: Tables> Node<T> {
     pub fn next_wake(&self) -> Option<Instant> {
         let due = self.cache.idle_until.unwrap_or(self.clock.now);
         (due < Instant::MAX).then(|| self.clock.on_callers(due))
-    }
-
-    pub(super) fn expire_requests(&mut self, wake: &mut Wake) {
-        if cfg!(verisoo_bug = "deadlines-never-pass") {
-            return;
-        }
-        let now = self.clock.now;
-        while let Some((at, peer)) = self.requests.expired(now) {
-            if let Some(peer) = self.peers.find_mut(peer) {
-                peer.standing.was_slow();
-            }
-            self.end(at, Ending::Failed);
-        }
-        self.requests.iter().for_each(|request| wake.wait(request.deadline));
     }
 }

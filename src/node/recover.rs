@@ -8,7 +8,7 @@ use crate::key::{Identity, LogId, Vkey};
 use crate::state::{Replica, Tables};
 use crate::store::{Store, StoreError};
 use crate::time::Instant;
-use crate::words::{Config, Start};
+use crate::words::{Answers, Config, RecoveryInfo, Start};
 
 impl<T: Tables> Node<T> {
     /// A node whose log exists, with what `store` holds of it and of others. Peers are added afterwards;
@@ -115,5 +115,33 @@ impl<T: Tables> Node<T> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the node is taking its own log back and does not write yet.
+    pub fn is_recovering(&self) -> bool {
+        self.writing.is_recovering()
+    }
+
+    /// What a recovering node waits for; `None` where it is not recovering. For an example, see [`Start`].
+    pub fn recovery(&self) -> Option<RecoveryInfo> {
+        let recovery = self.writing.recovery()?;
+        Some(RecoveryInfo {
+            have: self.logs.own().map_or(0, |own| own.have),
+            signed: recovery.target,
+            answered: self.heard_from(),
+            needed: self.needed(recovery.answers),
+        })
+    }
+
+    /// Peers that have said what they know of our log.
+    fn heard_from(&self) -> usize {
+        self.peers.iter().filter(|peer| peer.has_answered).count()
+    }
+
+    fn needed(&self, answers: Answers) -> usize {
+        match answers {
+            Answers::All => self.peers.len().max(1),
+            Answers::AtLeast(count) => usize::from(count.max(1)),
+        }
     }
 }

@@ -4,14 +4,13 @@ use core::fmt;
 use core::hash::{Hash as StdHash, Hasher};
 
 use crate::error::Error;
-use crate::head::Head;
 use crate::key::{Identity, LogId, Vkey};
 use crate::log::Hash;
-use crate::state::{Chance, Clock, Disk, List, Logs, Note, Peers, Replica, Requests, Tables, Views, Writing};
+use crate::state::{Chance, Clock, Disk, List, Logs, Peers, Replica, Requests, Tables, Views, Writing};
 use crate::store::Origin;
 use crate::time::Instant;
 use crate::wire::BYTES_PER_RECORD;
-use crate::words::{Answers, Ask, Command, Config, Fault, Introductions, LogInfo, PeerId, PeerInfo, RecoveryInfo};
+use crate::words::{Ask, Command, Config, Fault, LogInfo, PeerId, PeerInfo};
 
 #[cfg(feature = "alloc")]
 type DefaultTables = crate::state::Heap;
@@ -271,62 +270,6 @@ impl<T: Tables> Node<T> {
         self.logs.find(log).map(Replica::info)
     }
 
-    /// Whether the node is taking its own log back and does not write yet.
-    pub fn is_recovering(&self) -> bool {
-        self.writing.is_recovering()
-    }
-
-    /// What a recovering node waits for; `None` where it is not recovering. For an example, see [`Start`].
-    pub fn recovery(&self) -> Option<RecoveryInfo> {
-        let recovery = self.writing.recovery()?;
-        Some(RecoveryInfo {
-            have: self.logs.own().map_or(0, |own| own.have),
-            signed: recovery.target,
-            answered: self.heard_from(),
-            needed: self.needed(recovery.answers),
-        })
-    }
-
-    /// Peers that have said what they know of our log.
-    pub(super) fn heard_from(&self) -> usize {
-        self.peers.iter().filter(|peer| peer.has_answered).count()
-    }
-
-    pub(super) fn needed(&self, answers: Answers) -> usize {
-        match answers {
-            Answers::All => self.peers.len().max(1),
-            Answers::AtLeast(count) => usize::from(count.max(1)),
-        }
-    }
-
-    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
-    ///
-    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
-    ///
-    /// ```
-    /// use verisoo::store::MemoryStore;
-    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
-    ///
-    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
-    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
-    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
-    ///
-    /// // Of no use to show a form for new records yet.
-    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
-    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn check_writing(&self) -> Result<(), Error> {
-        let own = self.logs.own();
-        if own.is_some_and(|own| own.is_forked) {
-            return Err(Error::Stopped);
-        }
-        if own.is_some_and(|own| own.is_damaged) {
-            return Err(Error::Damaged);
-        }
-        self.writing.check()
-    }
-
     /// The digest over all that a status says of every log.
     pub(crate) fn digest(&mut self) -> Hash {
         let replicas = &mut self.logs;
@@ -348,14 +291,6 @@ impl<T: Tables> Node<T> {
         Some(Command::Ask { peer, request, ask })
     }
 
-    /// A peer did, under its own signature, what no correct peer does.
-    pub(super) fn accuse(&mut self, peer: PeerId, fault: Fault) {
-        let now = self.clock.now;
-        if let Some(peer) = self.peers.find_mut(peer) {
-            peer.standing.set_aside(fault, now, &self.config, &mut self.chance.rng);
-        }
-    }
-
     /// Records in a batch, at most: by the size of a message, and by the room for their hashes.
     pub(super) fn most_records(&self) -> u64 {
         let by_message = self.config.max_message / BYTES_PER_RECORD;
@@ -365,57 +300,16 @@ impl<T: Tables> Node<T> {
         u64::from(by_message).min(u64::try_from(by_hashes).unwrap_or(u64::MAX)).max(1)
     }
 
-    /// Nobody asked provides what leads to a head ahead.
-    pub(super) fn stalled(&mut self, log: &LogId) {
-        if let Some(slot) = self.logs.slot(log)
-            && let Some(replica) = self.logs.get_mut(slot)
-            && !core::mem::replace(&mut replica.is_stalled, true)
-        {
-            self.logs.note(slot, Note::Stalled);
-        }
-    }
-
     /// A log's complete head, or whether it is forked, changed: peers are to be offered it.
     pub(super) fn touch(&mut self, slot: u32) {
         self.logs.touch(slot, self.peers.cursors());
     }
 
-    /// Whether a peer may introduce one more log. A quarter of the table stays free for logs that the
-    /// operator names.
-    pub(super) fn may_introduce(&self, peer: PeerId) -> bool {
-        let Introductions::Accept { logs, bytes } = self.config.introductions else { return false };
-        let limit = self.logs.limit(&self.config);
-        let logs = if cfg!(verisoo_bug = "quota-unchecked") { usize::MAX } else { logs };
-        self.peers.find(peer).is_some_and(|peer| {
-            peer.introduced.logs < logs && peer.introduced.bytes < bytes && self.logs.len() < limit - limit / 4
-        })
-    }
-
-    /// Whether so many more bytes of this log may be stored: introduced ones have a quota.
-    pub(super) fn has_room_for(&self, replica: &Replica, bytes: u64) -> bool {
-        if !matches!(replica.origin, Origin::Introduced(_)) {
-            return true;
-        }
-        let Introductions::Accept { bytes: quota, .. } = self.config.introductions else { return false };
-        self.peers.introducer(replica.origin).is_some_and(|peer| peer.introduced.bytes.saturating_add(bytes) <= quota)
-    }
-
-    /// Says, once a round at most, that the introducer of this log has used up its quota.
-    pub(super) fn quota_full(&mut self, origin: Origin) {
-        if let Some(peer) = self.peers.introducer_mut(origin) {
-            peer.note_quota();
-        }
-    }
-
-    /// A head signed by the node's own key: while recovering it says how far the log has to be taken back;
-    /// afterwards one that the node did not sign means that somebody else signs with its key.
-    pub(super) fn own_head_met(&mut self, slot: u32, head: Head) {
-        let Some(replica) = self.logs.get(slot).filter(|replica| replica.is_own()) else { return };
-        let is_ours = head.size <= replica.complete.size && !replica.is_forked;
-        if self.writing.is_recovering() {
-            self.writing.raise_target(head.size);
-        } else if !is_ours {
-            self.writing.stop();
+    /// A peer did, under its own signature, what no correct peer does.
+    pub(super) fn accuse(&mut self, peer: PeerId, fault: Fault) {
+        let now = self.clock.now;
+        if let Some(peer) = self.peers.find_mut(peer) {
+            peer.standing.set_aside(fault, now, &self.config, &mut self.chance.rng);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::key::LogId;
 use crate::log::{Frontier, Hash, MAX_SIZE, leaf_hash};
 use crate::record::{LENGTH_LEN, MAX_RECORD, Records};
 use crate::state::{List, Tables};
-use crate::store::{Commit, LogState, Store, StoreError};
+use crate::store::{Commit, LogState, Store, StoreError, StoredLog};
 use crate::time::Instant;
 use crate::wire::BYTES_PER_RECORD;
 
@@ -52,7 +52,7 @@ impl<T: Tables> Node<T> {
         if record.len() > MAX_RECORD.min(longest) {
             return Err(Error::RecordTooLong);
         }
-        let Shelf { store, log: own, stored, .. } = self.own_shelf(store)?;
+        let (own, stored) = (self.writing.id(), self.own_stored(store)?);
         let start = stored.state.have;
         if start >= MAX_SIZE {
             return Err(Error::LogFull);
@@ -124,18 +124,22 @@ impl<T: Tables> Node<T> {
     fn sign_head(&mut self, store: &mut dyn Store, size: u64) -> Result<Head, Error> {
         // Nothing is signed that is not durable.
         self.settle(store)?;
-        let mut shelf = self.own_shelf(store)?;
+        let (log, stored) = (self.writing.id(), self.own_stored(store)?);
+        let slot = self.logs.slot(&log).ok_or(Error::UnknownLog)?;
+        let mut shelf = Shelf { store, slot, log, stored };
         let head = Head { size, root: shelf.root_at(size).map_err(failed)? };
-        // From the head signed last to this one, and from this one to all that was appended.
-        let before = shelf.state().complete.map(|signed| signed.head);
-        let all = self.writing.root().map(|root| Head { size: shelf.state().have, root });
-        let leads = [(Some(head), all), (before, Some(head))].into_iter().try_fold(true, |leads, steps| match steps {
-            (Some(from), Some(to)) if leads => shelf.leads(&from, &to),
-            _ => Ok(leads),
-        });
-        if !leads.map_err(failed)? {
+        // This head leads to all that was appended, and the head signed last leads to this one.
+        let mut leads = true;
+        if let Some(root) = self.writing.root() {
+            let all = Head { size: shelf.state().have, root };
+            leads = shelf.leads(&head, &all).map_err(failed)?;
+        }
+        if let Some(before) = shelf.state().complete.filter(|_| leads) {
+            leads = shelf.leads(&before.head, &head).map_err(failed)?;
+        }
+        if !leads {
             // Signed, this would be a second history: what the store says now is not what was signed before.
-            self.damaged(shelf.slot);
+            self.logs.damaged(shelf.slot);
             return Err(Error::Damaged);
         }
         let signed = SignedHead::sign(self.writing.identity(), head);
@@ -226,22 +230,20 @@ impl<T: Tables> Node<T> {
         }
     }
 
-    /// The node's own log as the store holds it, where it is created with its first record.
+    /// What the store holds of the node's own log, which is created there with its first record.
     #[inline(never)]
-    fn own_shelf<'s>(&mut self, store: &'s mut dyn Store) -> Result<Shelf<'s>, Error> {
-        let own = self.writing.id();
-        let slot = self.logs.slot(&own).ok_or(Error::UnknownLog)?;
+    fn own_stored(&mut self, store: &mut dyn Store) -> Result<StoredLog, Error> {
         let have = self.logs.own().map_or(0, |own| own.have);
-        let stored = match store.log(&own)? {
+        let stored = store.log(&self.writing.id())?;
+        match stored {
             // A store that knows this log while the node has none: the node was begun anew on it.
-            Some(stored) if stored.state.have != have => return Err(Error::LogExists),
-            Some(stored) => stored,
+            Some(stored) if stored.state.have != have => Err(Error::LogExists),
+            Some(stored) => Ok(stored),
             None => {
                 self.create_own(store)?;
-                store.log(&own)?.ok_or(StoreError::Mismatch)?
+                Ok(store.log(&self.writing.id())?.ok_or(StoreError::Mismatch)?)
             }
-        };
-        Ok(Shelf { store, slot, log: own, stored })
+        }
     }
 
     /// Tries to have the store remember that writing has ended; if it cannot now, polls try again.
@@ -268,6 +270,34 @@ impl<T: Tables> Node<T> {
             self.writing.stop_saved();
         }
         Ok(())
+    }
+
+    /// Whether the node may write to its own log now: what [`Node::append`] and [`Node::publish`] ask first.
+    ///
+    /// Errors: [`Error::Recovering`], [`Error::Stopped`], [`Error::Damaged`].
+    ///
+    /// ```
+    /// use verisoo::store::MemoryStore;
+    /// use verisoo::{Answers, Config, Error, Identity, Instant, Node, Start};
+    ///
+    /// let identity = Identity::from_seed("anna.example", &[1; 32])?;
+    /// let (mut store, start) = (MemoryStore::new(), Start::Recover(Answers::All));
+    /// let mut node: Node = Node::open(identity, Config::default(), [2; 32], Instant::ZERO, &mut store, start)?;
+    ///
+    /// // Of no use to show a form for new records yet.
+    /// assert_eq!(node.check_writing(), Err(Error::Recovering));
+    /// assert_eq!(node.append(&mut store, b"a record"), Err(Error::Recovering));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_writing(&self) -> Result<(), Error> {
+        let own = self.logs.own();
+        if own.is_some_and(|own| own.is_forked) {
+            return Err(Error::Stopped);
+        }
+        if own.is_some_and(|own| own.is_damaged) {
+            return Err(Error::Damaged);
+        }
+        self.writing.check()
     }
 }
 

@@ -8,14 +8,17 @@ use crate::time::Instant;
 /// The longest that something written is left to be made durable by whatever comes next.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The longest that a store which is only not ready is left alone, in milliseconds.
+const LONGEST_PAUSE: u8 = 16;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Disk {
     /// Something was written that is not known to be durable, and is to be by then at the latest.
     unsynced: Option<Instant>,
     /// After it failed, nothing is asked of it before this moment by `poll`.
     retry_at: Instant,
-    /// How long it was last left alone for failing, in microseconds; zero once it has worked.
-    pause: u32,
+    /// For how many milliseconds it was last left alone for not being ready; zero once it has worked.
+    pause: u8,
     /// What the application is still to be told.
     error: Option<StoreError>,
 }
@@ -56,13 +59,15 @@ impl Disk {
     /// again soon, then a little less often (it may have to be asked once for each hash of a proof), and nobody
     /// need be told.
     pub(crate) fn failed(&mut self, error: StoreError, now: Instant, interval: Duration) {
-        self.pause = if error == StoreError::NotReady {
-            self.pause.saturating_mul(2).clamp(1_000, 16_000)
+        let pause = if error == StoreError::NotReady {
+            self.pause = self.pause.saturating_mul(2).clamp(1, LONGEST_PAUSE);
+            Duration::from_millis(self.pause.into())
         } else {
             self.error = Some(error);
-            u32::try_from(interval.min(SOON).as_micros()).unwrap_or(u32::MAX)
+            self.pause = LONGEST_PAUSE;
+            interval.min(SOON)
         };
-        self.retry_at = now + Duration::from_micros(self.pause.into());
+        self.retry_at = now + pause;
     }
 
     /// It did what it was asked.

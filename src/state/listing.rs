@@ -36,6 +36,11 @@ impl Listing {
         }
     }
 
+    /// Whether an answer is awaited.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.walk().is_some_and(|walk| walk.page != Page::Due)
+    }
+
     /// The peer's status is wanted.
     pub(crate) fn ask(&mut self) {
         match self {

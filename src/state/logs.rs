@@ -1,8 +1,9 @@
 //! All logs that a node follows: by id, in order of last change, and those with something to tell.
 
 use super::digest::{Digest, Ordered};
+use super::invariant::all;
 use super::peers::Introduced;
-use super::replica::{Note, Replica};
+use super::replica::{News, Replica};
 use super::tables::{List, NONE, Tables};
 use crate::key::LogId;
 use crate::log::Hash;
@@ -153,7 +154,7 @@ impl<T: Tables> Logs<T> {
         self.digest.leaves(&order(&self.slots, &self.order), rank);
         let slot = self.order.remove(rank);
         self.unlink(slot, cursors);
-        self.take_note_links(slot);
+        self.take_news_links(slot);
         self.slots.get_mut(index(slot))?.take()
     }
 
@@ -204,37 +205,88 @@ impl<T: Tables> Logs<T> {
         }
     }
 
+    /// The store's content does not fit a log's heads: it is served no more.
+    pub(crate) fn damaged(&mut self, slot: u32) {
+        if let Some(replica) = self.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_damaged, true)
+        {
+            self.tell(slot, News::Damaged);
+        }
+    }
+
+    /// Nobody asked provides what leads to a head ahead.
+    pub(crate) fn stalled(&mut self, log: &LogId) {
+        if let Some(slot) = self.slot(log)
+            && let Some(replica) = self.get_mut(slot)
+            && !core::mem::replace(&mut replica.is_stalled, true)
+        {
+            self.tell(slot, News::Stalled);
+        }
+    }
+
     /// Something about the log in `slot` is to be told.
-    pub(crate) fn note(&mut self, slot: u32, note: Note) {
+    pub(crate) fn tell(&mut self, slot: u32, news: News) {
         let head = self.noted;
         let Some(replica) = self.place_mut(slot) else { return };
-        if replica.notes == 0 {
+        if replica.news == 0 {
             replica.noted = head;
             self.noted = slot;
         }
         if let Some(replica) = self.place_mut(slot) {
-            replica.notes |= note as u8;
+            replica.news |= news as u8;
         }
     }
 
     /// Takes one thing to be told.
-    pub(crate) fn take_note(&mut self) -> Option<(&Replica, Note)> {
+    pub(crate) fn take_news(&mut self) -> Option<(&Replica, News)> {
         let slot = self.noted;
         let replica = self.place_mut(slot)?;
-        let notes = [Note::Introduced, Note::Forked, Note::Damaged, Note::TooLong, Note::Stalled];
-        let note = notes.into_iter().find(|note| replica.notes & *note as u8 != 0);
-        if let Some(note) = note {
-            replica.notes &= !(note as u8);
+        let all = [News::Introduced, News::Forked, News::Damaged, News::TooLong, News::Stalled];
+        let news = all.into_iter().find(|news| replica.news & *news as u8 != 0);
+        if let Some(news) = news {
+            replica.news &= !(news as u8);
         }
-        if replica.notes == 0 {
+        if replica.news == 0 {
             let rest = core::mem::replace(&mut replica.noted, NONE);
             self.noted = rest;
         }
-        note.and_then(|note| Some((self.get(slot)?, note)))
+        news.and_then(|news| Some((self.get(slot)?, news)))
     }
 
-    pub(crate) fn has_notes(&self) -> bool {
+    pub(crate) fn has_news(&self) -> bool {
         self.noted != NONE
+    }
+
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config, own: LogId) -> Result<(), &'static str> {
+        let (mut listed, mut at, mut before) = (0, self.oldest, NONE);
+        while let Some(replica) = self.get(at).filter(|replica| replica.older == before && listed <= self.len()) {
+            (before, at, listed) = (at, replica.newer, listed + 1);
+        }
+        let (mut noted, mut next) = (0, self.noted);
+        while let Some(replica) = self.get(next).filter(|replica| replica.news != 0 && noted <= self.len()) {
+            (next, noted) = (replica.noted, noted + 1);
+        }
+        let mut replicas = self.iter_after(None);
+        all(&[
+            (self.len() <= self.limit(config), "there are more logs than may be"),
+            (
+                self.own().is_some_and(|replica| replica.id == own && replica.is_own()),
+                "another log is taken for one's own",
+            ),
+            (self.iter_after(None).count() == self.len(), "a log in the order is not there"),
+            (self.slots.iter().flatten().count() == self.len(), "a log is in no order"),
+            (self.iter_after(None).is_sorted_by(|a, b| a.id < b.id), "logs are out of order"),
+            (listed == self.len() && at == NONE && before == self.newest, "the order of change is torn"),
+            (
+                next == NONE && noted == self.iter_after(None).filter(|r| r.news != 0).count(),
+                "the list of news is torn",
+            ),
+            (
+                self.has_evidence || !replicas.any(|replica| replica.has_evidence() && !replica.is_damaged),
+                "evidence waits, and nobody knows",
+            ),
+        ])
     }
 
     fn rank(&self, id: &LogId) -> Result<usize, usize> {
@@ -272,8 +324,8 @@ impl<T: Tables> Logs<T> {
         }
     }
 
-    fn take_note_links(&mut self, slot: u32) {
-        let Some(next) = self.get(slot).filter(|replica| replica.notes != 0).map(|replica| replica.noted) else {
+    fn take_news_links(&mut self, slot: u32) {
+        let Some(next) = self.get(slot).filter(|replica| replica.news != 0).map(|replica| replica.noted) else {
             return;
         };
         if self.noted == slot {

@@ -3,6 +3,7 @@
 
 use core::ops::{Deref, DerefMut};
 
+use super::invariant::all;
 use super::listing::{Compared, Listing, Stage, Sync};
 use super::standing::Standing;
 use super::tables::{List, Tables};
@@ -48,7 +49,7 @@ pub(crate) struct Peer<S: Scheme> {
     pub(crate) feed_at: Option<Instant>,
     pub(crate) sync: Option<Sync>,
     pub(crate) introduced: Introduced,
-    pub(crate) notes: Notes,
+    pub(crate) untold: Untold,
 }
 
 /// What a peer introduced, which counts against its quota.
@@ -61,7 +62,7 @@ pub(crate) struct Introduced {
 
 /// What the application is still to be told of a peer, its health aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Notes {
+pub(crate) struct Untold {
     pub(crate) pushed: Option<(LogId, PushOutcome)>,
     pub(crate) quota: bool,
     /// The quota's notice has been given in this round.
@@ -123,6 +124,16 @@ impl<T: Tables> Peers<T> {
         self.rows.iter_mut().map(|peer| &mut peer.fed)
     }
 
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
+        all(&[
+            (self.rows.len() <= self.limit(config), "there are more peers than may be"),
+            (self.rows.is_sorted_by(|a, b| a.id < b.id), "peers are out of order"),
+            (self.rows.last().is_none_or(|last| last.id.get() < self.next), "a peer has an id to come"),
+            (self.rows.iter().all(|peer| peer.node == peer.vkey.id()), "a peer has another's key"),
+        ])
+    }
+
     fn index(&self, id: PeerId) -> Option<usize> {
         self.rows.binary_search_by_key(&id, |peer| peer.id).ok()
     }
@@ -159,7 +170,7 @@ impl<S: Scheme> Peer<S> {
             feed_at: None,
             sync: None,
             introduced: Introduced::default(),
-            notes: Notes::default(),
+            untold: Untold::default(),
         }
     }
 
@@ -210,7 +221,7 @@ impl<S: Scheme> Peer<S> {
 
     /// Its quota is used up: told once a round at most.
     pub(crate) fn note_quota(&mut self) {
-        self.notes.quota |= !core::mem::replace(&mut self.notes.quota_told, true);
+        self.untold.quota |= !core::mem::replace(&mut self.untold.quota_told, true);
     }
 }
 

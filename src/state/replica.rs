@@ -1,9 +1,11 @@
 //! What a node keeps in memory of one log that it follows, its own included.
 
+use super::invariant::all;
 use super::tables::NONE;
 use crate::head::{Head, SignedHead};
 use crate::key::LogId;
 use crate::log::Hash;
+use crate::record::LENGTH_LEN;
 use crate::store::{LogState, Origin, StoredLog};
 use crate::time::Instant;
 use crate::wire::Entry;
@@ -39,7 +41,7 @@ pub(crate) struct Replica {
     /// All that have the next record say that it does not fit `max_message`, and that has been told.
     pub(crate) is_too_long: bool,
     pub(crate) is_stalled: bool,
-    pub(super) notes: u8,
+    pub(super) news: u8,
     pub(super) noted: u32,
     pub(super) older: u32,
     pub(super) newer: u32,
@@ -47,7 +49,7 @@ pub(crate) struct Replica {
 
 /// What the application is still to be told of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
+pub(crate) enum News {
     Forked = 1,
     Stalled = 2,
     TooLong = 4,
@@ -73,7 +75,7 @@ impl Replica {
             is_damaged: false,
             is_too_long: false,
             is_stalled: false,
-            notes: 0,
+            news: 0,
             noted: NONE,
             older: NONE,
             newer: NONE,
@@ -90,8 +92,8 @@ impl Replica {
 
     /// Takes over what another replica of the same log knows, keeping this one's place in the table.
     pub(crate) fn take_over(&mut self, loaded: &Self) {
-        let Self { notes, noted, older, newer, .. } = *self;
-        *self = Self { notes, noted, older, newer, ..loaded.clone() };
+        let Self { news, noted, older, newer, .. } = *self;
+        *self = Self { news, noted, older, newer, ..loaded.clone() };
     }
 
     pub(crate) fn info(&self) -> LogInfo {
@@ -144,6 +146,19 @@ impl Replica {
     /// not signed a head for yet.
     pub(crate) fn provable(&self) -> u64 {
         if self.covering.size == 0 { self.complete.size } else { self.have }
+    }
+
+    /// What must hold of a log between calls.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let covered = if self.is_own() { self.have } else { self.provable() };
+        let heads = [&self.complete, &self.covering, &self.unproven];
+        all(&[
+            (heads.iter().all(|head| head.is_well_formed()), "a head is malformed"),
+            (self.complete.size <= self.have, "a complete head is beyond what is held"),
+            (self.have == covered, "records are held that no head covers"),
+            (self.covering.size == 0 || self.covering.size > self.have, "a covering head is within what is held"),
+            (self.bytes >= self.have.saturating_mul(LENGTH_LEN as u64), "fewer bytes are held than records have"),
+        ])
     }
 
     /// This log's line in a status; the unproven head's signature is in the store.

@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 
+use super::invariant::all;
 use super::tables::{List, Tables};
 use crate::key::LogId;
 use crate::time::Instant;
@@ -58,6 +59,17 @@ impl<T: Tables> Requests<T> {
     pub(crate) fn expired(&self, now: Instant) -> Option<(usize, PeerId)> {
         let at = self.rows.iter().position(|request| request.deadline <= now)?;
         self.rows.get(at).map(|request| (at, request.peer))
+    }
+
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
+        let rows = &*self.rows;
+        all(&[
+            (rows.len() <= config.max_requests.min(self.rows.capacity_limit()), "there are more requests than may be"),
+            (rows.iter().all(|request| request.id.get() < self.next), "a request has an id to come"),
+            (rows.is_sorted_by(|a, b| a.id < b.id), "two requests have one id"),
+            (rows.iter().all(|request| request.asked_at < request.deadline), "a request was never to be answered"),
+        ])
     }
 
     pub(crate) fn close(&mut self, at: usize) -> Outstanding {

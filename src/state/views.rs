@@ -5,6 +5,7 @@ use core::num::NonZeroU64;
 
 use core::ops::{Deref, DerefMut};
 
+use super::invariant::all;
 use super::replica::Replica;
 use super::tables::{List, Tables};
 use crate::head::Head;
@@ -147,13 +148,21 @@ impl<T: Tables> Views<T> {
         }
     }
 
+    /// What must hold of the table between calls.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), &'static str> {
+        all(&[
+            (self.rows.len() <= self.limit(config), "there are more views than may be"),
+            (self.rows.is_sorted_by(|a, b| (a.log, a.peer) < (b.log, b.peer)), "views are out of order"),
+        ])
+    }
+
     pub(crate) fn remove(&mut self, at: usize) -> View {
         self.rows.remove(at)
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut View) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&View) -> bool) {
         let mut at = 0;
-        while let Some(view) = self.rows.get_mut(at) {
+        while let Some(view) = self.rows.get(at) {
             if keep(view) {
                 at += 1;
             } else {
@@ -162,15 +171,45 @@ impl<T: Tables> Views<T> {
         }
     }
 
-    /// Forgets those that are gone; one that is part of an on-demand sync is kept until that is told.
-    pub(crate) fn drop_gone(&mut self, mut is_gone: impl FnMut(&View) -> bool) {
-        self.retain(|view| {
-            let is_gone = is_gone(view);
+    /// A log is not followed any more: all views of it are over.
+    pub(crate) fn drop_log(&mut self, log: &LogId) {
+        let start = self.rows.partition_point(|view| view.log < *log);
+        let end = self.rows.partition_point(|view| view.log <= *log);
+        self.drop_gone(start, end, None, None);
+    }
+
+    /// A log is none of a peer's any more.
+    pub(crate) fn drop_of(&mut self, log: &LogId, peer: PeerId) {
+        if let Ok(at) = self.find(log, peer) {
+            self.drop_gone(at, at + 1, None, None);
+        }
+    }
+
+    /// No log between these two is one of a peer's, but for `kept`.
+    pub(crate) fn drop_between(&mut self, peer: PeerId, after: Option<&LogId>, before: Option<&LogId>, kept: &LogId) {
+        let start = after.map_or(0, |after| self.rows.partition_point(|view| view.log <= *after));
+        let end = before.map_or(self.rows.len(), |before| self.rows.partition_point(|view| view.log < *before));
+        self.drop_gone(start, end, Some(peer), Some(kept));
+    }
+
+    /// Forgets the views in this range; one that is part of an on-demand sync is kept until that is told.
+    #[inline(never)]
+    fn drop_gone(&mut self, start: usize, end: usize, of: Option<PeerId>, kept: Option<&LogId>) {
+        let (mut at, mut left) = (start, end.saturating_sub(start));
+        while left > 0
+            && let Some(view) = self.rows.get_mut(at)
+        {
+            left -= 1;
+            let is_gone = of.is_none_or(|peer| view.peer == peer) && kept != Some(&view.log);
             if is_gone {
                 view.end_sync(Some(SyncError::Removed));
             }
-            !is_gone || view.sync.is_some()
-        });
+            if is_gone && view.sync.is_none() {
+                self.rows.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 }
 

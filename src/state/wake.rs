@@ -22,6 +22,7 @@ impl Wake {
     }
 
     /// Waits for a moment, if it lies ahead.
+    #[inline(never)]
     pub(crate) fn wait(&mut self, moment: Instant) {
         if moment > self.now {
             self.earliest = self.earliest.min(moment);

@@ -18,7 +18,7 @@ pub(crate) struct Writing<S: Scheme> {
     root: Option<Hash>,
     /// When the last head was signed.
     published_at: Instant,
-    notes: Notes,
+    untold: Untold,
 }
 
 /// Whether the node may write.
@@ -41,7 +41,7 @@ pub(crate) struct Recovery {
 
 /// What the application is still to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Notes {
+struct Untold {
     published: Option<Head>,
     recovered: bool,
     stopped: bool,
@@ -50,8 +50,8 @@ struct Notes {
 impl<S: Scheme> Writing<S> {
     pub(crate) fn new(identity: Identity<S>) -> Self {
         let id = identity.vkey().id();
-        let (mode, notes) = (Mode::Writing, Notes::default());
-        Self { identity, id, mode, root: None, published_at: Instant::ZERO, notes }
+        let (mode, untold) = (Mode::Writing, Untold::default());
+        Self { identity, id, mode, root: None, published_at: Instant::ZERO, untold }
     }
 
     /// How the log begins in this process.
@@ -102,14 +102,14 @@ impl<S: Scheme> Writing<S> {
     /// Everything that the own key ever signed is back.
     pub(crate) fn recovered(&mut self) {
         self.mode = Mode::Writing;
-        self.notes.recovered = true;
+        self.untold.recovered = true;
     }
 
     /// Writing ends for good, at once; the store is still to be told.
     pub(crate) fn stop(&mut self) {
         if !matches!(self.mode, Mode::Stopped { .. }) {
             self.mode = Mode::Stopped { is_saved: false };
-            self.notes.stopped = true;
+            self.untold.stopped = true;
         }
     }
 
@@ -117,7 +117,7 @@ impl<S: Scheme> Writing<S> {
     /// again at each start.
     pub(crate) fn found_stopped(&mut self) {
         self.mode = Mode::Stopped { is_saved: true };
-        self.notes.stopped = true;
+        self.untold.stopped = true;
     }
 
     /// Whether the store is still to be told that writing has ended.
@@ -144,24 +144,24 @@ impl<S: Scheme> Writing<S> {
 
     /// A head was signed.
     pub(crate) fn published(&mut self, head: Head, now: Instant) {
-        self.notes.published = Some(head);
+        self.untold.published = Some(head);
         self.published_at = now;
     }
 
     /// Whether there is something to tell once it is durable.
-    pub(crate) fn has_notes(&self) -> bool {
-        self.notes.published.is_some() || self.notes.recovered
+    pub(crate) fn has_untold(&self) -> bool {
+        self.untold.published.is_some() || self.untold.recovered
     }
 
     pub(crate) fn take_published(&mut self) -> Option<Head> {
-        self.notes.published.take()
+        self.untold.published.take()
     }
 
     pub(crate) fn take_recovered(&mut self) -> bool {
-        core::mem::take(&mut self.notes.recovered)
+        core::mem::take(&mut self.untold.recovered)
     }
 
     pub(crate) fn take_stopped(&mut self) -> bool {
-        core::mem::take(&mut self.notes.stopped)
+        core::mem::take(&mut self.untold.stopped)
     }
 }

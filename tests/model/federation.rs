@@ -136,7 +136,13 @@ impl Federation {
 
     /// What must never be seen.
     pub fn safety() -> Vec<&'static str> {
-        vec!["replicas are prefixes", "only the forker is accused", "what is durable stays", "no step is wrong"]
+        vec![
+            "replicas are prefixes",
+            "only the forker is accused",
+            "what is durable stays",
+            "every node is sound",
+            "no step is wrong",
+        ]
     }
 
     /// Nodes that run as they should; the forker is not one of them.
@@ -390,6 +396,9 @@ impl Model for Federation {
             Property::always("only the forker is accused", Self::accuses_only_the_forker),
             Property::always("what is durable stays", |_, state: &State| {
                 state.broken != Some("a log shrank or thawed")
+            }),
+            Property::always("every node is sound", |_, state: &State| {
+                state.members.iter().all(|member| member.node.invariants().is_ok())
             }),
             Property::always("no step is wrong", |_, state: &State| state.broken.is_none()),
             Property::sometimes("lost in a crash", |_, state: &State| state.has_lost),

@@ -259,7 +259,10 @@ impl<T: Tables, S: TestStore> Net<T, S> {
     /// What must hold of a member after each call; all calls come by here.
     fn check(&mut self, a: usize, call: &'static str, complaint: Option<&'static str>) {
         let member = &mut self.members[a];
-        let Some(complaint) = complaint.or_else(|| member.disagreement()) else { return };
+        let Some(complaint) = complaint.or_else(|| member.node.invariants().err()).or_else(|| member.disagreement())
+        else {
+            return;
+        };
         match &mut self.complaints {
             Some(complaints) => complaints.push((call, complaint)),
             None => panic!("{call} of {}: {complaint}", member.name),

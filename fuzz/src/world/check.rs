@@ -17,6 +17,7 @@ use super::{FORKER, TestNode, World, to_bytes};
 impl World {
     /// Everything that must hold after each step.
     pub fn check(&mut self) {
+        assert_eq!(self.node.invariants(), Ok(()));
         self.check_tables();
         if self.expects_writing && !self.store.has_rotted {
             assert_eq!(self.node.check_writing(), Ok(()), "the node was stopped from writing");

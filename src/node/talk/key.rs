@@ -6,7 +6,7 @@ use crate::key::{LogId, Name, Vkey};
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
 use crate::node::write::encode;
-use crate::state::{Note, Tables};
+use crate::state::{News, Tables};
 use crate::store::{Origin, Store};
 use crate::wire::{Refusal, RequestId, Response};
 use crate::words::{Fault, PeerId};
@@ -58,7 +58,7 @@ impl<T: Tables> Node<T> {
                         peer.introduced.add(1, 0);
                     }
                     if let Some(slot) = self.logs.slot(&log) {
-                        self.logs.note(slot, Note::Introduced);
+                        self.logs.tell(slot, News::Introduced);
                     }
                 }
             }

@@ -1,8 +1,8 @@
 //! Proofs: roots disagree. What the peer's root is at a size, and how that leads to its head.
 
-use crate::judge::{Proven, Shelf, Side, Trouble, read_error};
+use crate::judge::{Proven, Shelf, Side, Trouble, root_of};
 use crate::key::LogId;
-use crate::log::{Hash, MAX_PROOF, root_at, verify_consistency};
+use crate::log::{Hash, MAX_PROOF, verify_consistency};
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
 use crate::node::write::encode;
@@ -16,8 +16,8 @@ impl<T: Tables> Node<T> {
     #[inline(never)]
     pub(in crate::node) fn compare(&mut self, store: &mut dyn Store, at: usize, view: &View) -> Result<(), Trouble> {
         let Some(slot) = self.logs.slot(&view.log) else { return Ok(()) };
-        let root = root_in(store, slot, &view.log, view.complete.size);
-        let is_disputed = match root {
+        let root = root_of(store, &view.log, view.complete.size);
+        let is_disputed = match root.map_err(|error| Trouble::at(slot, error)) {
             // Older than what is held: there is nothing to compare it with.
             Err(trouble) if trouble.is_dropped() => false,
             Err(trouble) if trouble.is_damage() => {
@@ -122,12 +122,6 @@ impl<T: Tables> Node<T> {
             view.retry_at = self.clock.now + self.config.timeout;
         }
     }
-}
-
-/// Our root at a size: nothing else of the log is read.
-#[inline(never)]
-fn root_in(store: &mut dyn Store, slot: u32, log: &LogId, size: u64) -> Result<Hash, Trouble> {
-    root_at(size, |position| store.hash(log, position)).map_err(|error| Trouble::at(slot, read_error(error)))
 }
 
 /// Our root at a size, and how it leads to a signed head; from size 0 there is no proof.

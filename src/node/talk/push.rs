@@ -167,7 +167,7 @@ impl<T: Tables> Node<T> {
 
     pub(in crate::node) fn push_ended(&mut self, peer: PeerId, log: LogId, outcome: PushOutcome) {
         if let Some(peer) = self.peers.find_mut(peer) {
-            peer.notes.pushed = Some((log, outcome));
+            peer.untold.pushed = Some((log, outcome));
         }
         let (now, pause) = (self.clock.now, self.config.interval / 16);
         if !matches!(outcome, PushOutcome::Accepted { .. })

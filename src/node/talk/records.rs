@@ -8,7 +8,7 @@ use crate::node::accept::Accepted;
 use crate::node::ending::{Blame, Ending};
 use crate::node::value::Node;
 use crate::node::write::{BatchError, Envelope, read_batch};
-use crate::state::{Note, Peer, Replica, Root, Tables, View};
+use crate::state::{News, Peer, Replica, Root, Tables, View};
 use crate::store::Store;
 use crate::wire::{Batch, Refusal, RequestId};
 use crate::words::{Ask, Command, Fault, PeerId, SyncError};
@@ -196,7 +196,7 @@ impl<T: Tables> Node<T> {
             && let Some(replica) = self.logs.get_mut(slot)
             && !core::mem::replace(&mut replica.is_too_long, true)
         {
-            self.logs.note(slot, Note::TooLong);
+            self.logs.tell(slot, News::TooLong);
         }
     }
 
@@ -212,7 +212,22 @@ impl<T: Tables> Node<T> {
         let have = self.logs.find(log).map_or(0, |replica| replica.have);
         let mut others = self.views.of_log(log).iter().filter(|view| view.have > have);
         if is_stalled && others.all(|view| view.failures >= STALLED) {
-            self.stalled(log);
+            self.logs.stalled(log);
         }
+    }
+
+    /// A request was refused: a true answer, from which follows what not to ask again.
+    pub(in crate::node) fn hear_refusal(&mut self, peer: PeerId, asked: Ask, refusal: Refusal) -> Ending {
+        let is_largest = self
+            .peers
+            .find(peer)
+            .is_some_and(|peer| peer.standing.answer_limit(&self.config) == self.config.max_message);
+        if let (Refusal::TooLong { index }, Ask::Records { log, start, .. }) = (refusal, asked) {
+            let is_next = index == start && self.logs.find(&log).is_some_and(|replica| replica.have == start);
+            if is_largest && is_next {
+                self.too_long(peer, &log);
+            }
+        }
+        Ending::Refused
     }
 }

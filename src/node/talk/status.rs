@@ -31,7 +31,7 @@ impl<T: Tables> Node<T> {
         wake.wait(self.peers.next_round);
         let now = self.clock.now;
         // A full quota is told once a round at most.
-        self.peers.iter_mut().for_each(|peer| peer.notes.quota_told = false);
+        self.peers.iter_mut().for_each(|peer| peer.untold.quota_told = false);
         self.check_stalls();
         self.mark(Peer::is_healthy);
         self.mark(|peer| !peer.is_healthy() && peer.standing.retry_at() <= now);
@@ -122,14 +122,16 @@ impl<T: Tables> Node<T> {
     fn hold_of(&mut self, store: &mut dyn Store, asker: &LogId) -> Result<Option<OwnLog>, Refusal> {
         let Some(slot) = self.logs.slot(asker) else { return Ok(None) };
         let Some(replica) = self.logs.get(slot) else { return Ok(None) };
-        let own = own_log(store, replica).map_err(|error| Trouble::at(slot, error));
-        match own {
-            Err(trouble) if trouble.is_damage() => {
+        match own_log(store, replica) {
+            Ok(own) => Ok(Some(own)),
+            Err(error) => {
+                let trouble = Trouble::at(slot, error);
+                if !trouble.is_damage() {
+                    return Err(refusal_of(error));
+                }
                 self.noted(trouble);
                 Ok(None)
             }
-            Err(trouble) => Err(refusal_of(trouble.into_parts().0)),
-            Ok(own) => Ok(Some(own)),
         }
     }
 
@@ -222,16 +224,15 @@ impl<T: Tables> Node<T> {
             last = Some(entry.log);
             walk.entries += 1;
         }
-        // A log in this range that the peer did not list is one that it does not follow.
-        let end = if body.more { last } else { None };
-        let is_in_range = |log: &LogId| after.is_none_or(|after| *log > after) && end.is_none_or(|end| *log <= end);
-        // (Views and entries are both in order of log.)
-        let mut listed = body.entries.iter().flatten().map(|entry| entry.log).peekable();
-        self.views.drop_gone(|view| {
-            while listed.next_if(|log| *log < view.log).is_some() {}
-            let is_listed = listed.peek().is_some_and(|log| *log == view.log);
-            view.peer == peer && view.log != own && is_in_range(&view.log) && !is_listed
-        });
+        // A log in this range that the peer did not list is one that it does not follow. (Entries are in order.)
+        let mut before = after;
+        for entry in body.entries.iter().flatten() {
+            self.views.drop_between(peer, before.as_ref(), Some(&entry.log), &own);
+            before = Some(entry.log);
+        }
+        if !body.more {
+            self.views.drop_between(peer, before.as_ref(), None, &own);
+        }
         // More logs than could ever be followed: the rest can wait for the next round.
         let is_endless = walk.entries > self.config.max_logs.saturating_mul(2);
         if !body.more || is_endless {
@@ -300,7 +301,7 @@ impl<T: Tables> Node<T> {
                 peer.note_quota();
             }
             // What was heard of it when it could still be introduced is of no use any more.
-            self.views.drop_gone(|view| (view.log, view.peer) == (entry.log, peer));
+            self.views.drop_of(&entry.log, peer);
             return true;
         }
         let syncs = self.peers.find(peer).is_some_and(|peer| peer.is_syncing(Stage::Comparing));
@@ -339,7 +340,7 @@ impl<T: Tables> Node<T> {
             let next = self.logs.iter_after(after.as_ref()).find(is_waiting);
             let Some((log, since)) = next.map(|replica| (replica.id, replica.progress_at)) else { return };
             if now - since > patience {
-                self.stalled(&log);
+                self.logs.stalled(&log);
             } else {
                 self.logs.may_stall = true;
             }

@@ -24,6 +24,9 @@ pub enum Invariant {
     ForkProof,
     /// A frozen log changed.
     Frozen,
+    /// What must hold of a node between calls does not ([`Node::invariants`](crate::Node::invariants)). Looked for in
+    /// builds with debug assertions.
+    State,
     /// A table, a message or an answer grew beyond its bound.
     Bound,
     /// A node wanted something done without end, or woke up without end.

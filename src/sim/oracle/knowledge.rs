@@ -108,6 +108,9 @@ impl Oracle {
         if has_changed || count > seen.len() {
             check_introductions(member)?;
         }
+        if cfg!(debug_assertions) {
+            member.node.invariants().map_err(|broken| (Invariant::State, broken.into()))?;
+        }
         check_tables(member)?;
         self.check_acknowledged(member)?;
         Ok(has_changed)

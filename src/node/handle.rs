@@ -15,7 +15,7 @@ impl<T: Tables> Node<T> {
     ///
     /// Nothing a peer sends makes this fail. The only `Err` is the store's [`StoreError::NotReady`]: nothing
     /// has changed, and the same event can be handled again once the store is ready (or be dropped: its
-    /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`].
+    /// deadline then passes). Other failures of the store become a [`Notice::StoreFailed`](crate::Notice::StoreFailed).
     ///
     /// `now` is the caller's clock; the node's time stands still while that goes backwards.
     ///

@@ -9,8 +9,8 @@ use crate::words::Command;
 
 impl<T: Tables> Node<T> {
     /// Everything to be done comes out here, until `None`. Each call does a bounded amount of work; when
-    /// nothing is due it returns at once. It never fails: a store that does is a [`Notice::StoreFailed`], and
-    /// what was to be done is tried again.
+    /// nothing is due it returns at once. It never fails: a store that does is a
+    /// [`Notice::StoreFailed`](crate::Notice::StoreFailed), and what was to be done is tried again.
     ///
     /// ```
     /// use verisoo::store::MemoryStore;

@@ -21,7 +21,7 @@ pub struct PeerInfo {
     pub is_authenticated: bool,
     /// Whether it is asked.
     pub health: Health,
-    /// How long it is given to answer now: one to eight times [`Config::timeout`].
+    /// How long it is given to answer now: one to eight times [`Config::timeout`](crate::Config::timeout).
     pub timeout: Duration,
     /// Records of this node's own log it holds, by its own signed word; `None` before it said so.
     pub acknowledged: Option<u64>,

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 /// Something the application should know. Notices are derived from state: of two about the same thing,
 /// the later replaces the earlier if that was not polled yet. They come out of
-/// [`Node::poll`](crate::Node::poll) as [`Command::Notify`], and are not kept over a restart.
+/// [`Node::poll`](crate::Node::poll) as [`Command::Notify`](crate::Command::Notify), and are not kept over a restart.
 ///
 /// ```
 /// use verisoo::Notice;

@@ -73,6 +73,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where to begin
+//!
+//! | to write | begin with |
+//! | --- | --- |
+//! | a driver, which moves bytes | [`Node::poll`], [`Node::encode`], [`Node::handle`], [`Node::respond`], [`Node::next_wake`]; frames are in [`wire`] |
+//! | an application, which writes and is told | [`Node::append`], [`Notice`], [`Node::checkpoint`]; statements are in [`attestation`] |
+//! | a policy: who is known, what is followed | [`Config`], [`Start`], [`Node::add_peer`], [`Node::follow`] |
+//! | a store | [`store::Store`], and [`store::Around`] for one that stands before another |
+//! | a verifier, without a node | [`log`], [`head`], [`Vkey`] |
+//! | tests of one's own | `local` (with `alloc`), the simulator `sim` |
+//!
+//! The repository has drivers to copy, on threads and on tokio, and a node that people run: see its README.
+//!
 //! # Standards
 //!
 //! | what | format |
@@ -86,7 +99,7 @@
 //!
 //! # Features
 //!
-//! Strictly additive. `std` (default) brings faster Ed25519 tables; `alloc` brings `Heap` tables,
+//! Strictly additive. `std` (default) brings `alloc` and faster Ed25519 tables; `alloc` brings `Heap` tables,
 //! `MemoryStore`, `local` and DSSE JSON; with neither, nothing allocates. `sim` brings the
 //! deterministic simulator, for tests of your own stores and policies.
 #![no_std]

@@ -1,5 +1,7 @@
-//! A batch against what is held: its records are hashed onto the log and must lead to the signed head that came with
-//! them, by the proof that came with them.
+//! A batch against what is held: its records are hashed onto the log (RFC 9162 section 2.1.1) and must lead to the
+//! signed head that came with them, by the proof that came with them (section 2.1.4).
+//!
+//! Says what the log would be with them, and writes nothing. The head's signature has been checked before.
 
 use super::shelf::{Shelf, Trouble, read_error};
 use crate::head::SignedHead;

@@ -1,5 +1,6 @@
 //! Two histories: the proof that a log's writer signed both, built from what is held and checked by the stand-alone
-//! verifier.
+//! verifier ([`ForkProof::verify`]). Where it does not pass, it is our own side that does not hold: the store is
+//! damaged, and nobody is accused. Freezing the log is left to `node`.
 
 use super::shelf::{Proven, Shelf, Trouble};
 use crate::head::{ForkProof, SignedHead};

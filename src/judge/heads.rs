@@ -1,4 +1,5 @@
-//! A signed head against what is held of its log.
+//! A signed head against what is held of its log: the root at its size is ours or another's, or cannot be told yet, or
+//! no more. The signature has been checked before, and what follows from the verdict stands in `node::evidence`.
 
 use super::shelf::{Shelf, Trouble};
 use crate::head::SignedHead;

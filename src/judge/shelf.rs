@@ -1,5 +1,8 @@
-//! One log as the store holds it, and as it is being judged. Whatever is built from it to be given out, or to be
-//! built upon, is checked first: a store that rots must not make this node say what is false.
+//! One log as the store holds it, and as it is being judged. Whatever is built from it to be given out, or to be built
+//! upon, is checked first: a store that rots must not make this node say what is false. Proofs are those of RFC 9162
+//! section 2.1.4.
+//!
+//! A store that fails is a [`Trouble`], which cannot be turned into an error without saying which log is damaged.
 
 use crate::head::{Head, SignedHead};
 use crate::key::{LogId, Scheme, Vkey};

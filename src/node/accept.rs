@@ -1,5 +1,8 @@
-//! What is done with a batch: what verifies is appended, what does not is told apart. Nothing unproven is ever stored,
-//! and everything that could still fail comes before the store is written.
+//! What is done with a batch, whether it was asked for or pushed: what verifies is appended, what does not is told
+//! apart. Nothing unproven is ever stored, and everything that could still fail comes before the store is written.
+//!
+//! Whether records lead to the head they came with is judged in [`judge`](crate::judge). What follows for whoever sent
+//! them is for the conversation that brought them.
 
 use super::evidence::Observed;
 use super::value::Node;

@@ -1,4 +1,7 @@
 //! How requests end, for whatever reason: what it says of the peer's health, and what it means for what was asked.
+//!
+//! The one place that closes a request. A false answer is a fault only where a signature or the transport says whose it
+//! is; a store of our own that failed is nobody's.
 
 use super::ending::{Blame, Ending};
 use super::value::Node;

@@ -1,4 +1,7 @@
-//! What the differences with peers call for.
+//! What the differences with peers call for: the next request for one whose time has come.
+//!
+//! The search goes round, so that no difference starves behind others. What a difference calls for, the view itself
+//! says ([`Due`]); how that is asked, its conversation. Whoever is put off for want of time says until when ([`Wake`]).
 
 use super::value::Node;
 use crate::judge::Trouble;

@@ -1,4 +1,6 @@
-//! The door for the bytes of what is asked.
+//! The door for the bytes of what is asked: the frame of a command, written when it is about to be sent, from what the
+//! store holds then. That is why commands are small, and why what goes out is never older than it need be. A request
+//! that has been overtaken has no bytes. How messages are encoded is said in [`wire`](crate::wire).
 
 use super::value::Node;
 use super::write::put_fork;

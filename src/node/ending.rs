@@ -1,4 +1,5 @@
-//! How requests end.
+//! How requests end, as the conversations say it. They judge an answer, return one of these, and know nothing of the
+//! table of requests nor of a peer's health: what follows from it stands in `close`.
 
 use crate::words::Fault;
 

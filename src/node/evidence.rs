@@ -1,6 +1,9 @@
-//! Signed heads as evidence: every head that comes by, from wherever, is held against what is known of
-//! its log. Two that cannot both be true become a fork proof, and only a fork proof that passes the
-//! stand-alone verifier freezes a log.
+//! Signed heads as evidence: every head that comes by, from wherever, is held against what is known of its log. Two
+//! that cannot both be true become a fork proof, and only a fork proof that passes the stand-alone verifier
+//! ([`ForkProof::verify`]) freezes a log.
+//!
+//! What a head is worth is judged in [`judge`](crate::judge); here the verdict is carried out. A head of our own log
+//! that we did not sign ends our writing.
 
 use super::value::Node;
 use crate::head::{ForkProof, Head, SignedHead};

@@ -1,4 +1,8 @@
-//! What has changed and peers are to be told of.
+//! What has changed and peers are to be told of: new heads of logs, offered without their records, and fork proofs.
+//!
+//! Each peer has a place in the order of change, and is told after a jittered delay: once, however often a log has
+//! changed meanwhile, and not at all where it sent the head itself or is known to have it. Our own log's heads do not
+//! wait for this (`owed`), and what is missed here a round repairs.
 
 use super::value::Node;
 use crate::judge::Trouble;

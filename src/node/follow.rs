@@ -1,4 +1,6 @@
-//! Whom a node talks to, and which logs it follows.
+//! Whom a node talks to, and which logs it follows: by the operator's word, or introduced by a peer (`talk::key`,
+//! within the quotas of `quota`). What is followed is in the store and outlives the process; who is a peer is told anew
+//! at each start.
 
 use super::value::Node;
 use crate::error::Error;

@@ -1,4 +1,8 @@
-//! The door for what happens.
+//! The door for what happens: an answer finds the request that it fits, its conversation says how that ends, and
+//! `close` ends it. What fits no request is ignored, and nobody is blamed for it.
+//!
+//! Whatever a peer sends, the only error is a store that is not ready; the node is then as it was. Any other trouble
+//! with the store is taken note of here.
 
 use super::ending::Ending;
 use super::value::Node;

@@ -1,4 +1,5 @@
-//! What the application is told: derived from what is marked as not told yet.
+//! What the application is told: derived from what is marked as not told yet, so that of two things about the same the
+//! later is told. What stops the writer comes first, and what is told as done is durable.
 
 use super::value::Node;
 use crate::state::{LogSync, News, Stage, SyncProgress, Tables, View};

@@ -1,4 +1,7 @@
 //! What peers are owed and what they are known to have: the rules of the table of views.
+//!
+//! A peer is known to have what its own signed word says; what was sent to it proves nothing. Where there is no room to
+//! remember a difference a round repairs it, and one whose claims fill the table makes room for the others.
 
 use super::value::Node;
 use crate::head::Head;

@@ -1,4 +1,7 @@
-//! The door for what is to be done.
+//! The door for what is to be done: requests that are overdue end, and the next command is derived from what is known.
+//! First comes what an earlier call could not finish, then the rounds, then differences, then what has changed.
+//!
+//! It never fails, and does bounded work. Where nothing is due it knows until when, and looks at nothing before.
 
 use super::value::Node;
 use crate::judge::Trouble;

@@ -1,4 +1,7 @@
-//! The door for what others ask.
+//! The door for what others ask. Whoever asks is answered, each kind of request by its conversation, or refused.
+//!
+//! Nothing is revealed that is not durable. A question changes nothing, and a push only what it proves: neither changes
+//! a peer's health or makes a log followed, for who sent it nobody has signed.
 
 use super::value::Node;
 use super::write::refusal_of;

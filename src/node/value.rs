@@ -1,4 +1,7 @@
 //! A node as a value: what it consists of, and what can be said of it without a store.
+//!
+//! Two nodes are equal where all is equal that decides what they do next; what can be derived from that is a cache, and
+//! does not count. The rules of each part are its own, in [`state`](crate::state).
 
 use core::fmt;
 use core::hash::{Hash as StdHash, Hasher};

@@ -1,4 +1,6 @@
-//! Frames that are written in place: what both halves of a conversation send.
+//! Frames that are written in place: what both halves of a conversation send. Records and fork proofs are read from the
+//! store to where they travel, without a copy, and what stands before them is written when it is known where they end.
+//! A batch is checked as its receiver will check it: a store that rots must not make this node say what is false.
 
 use super::value::Node;
 use crate::codec::{Reader, Writer, size_of_value};

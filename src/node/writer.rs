@@ -1,4 +1,9 @@
-//! The node's own log: append, and sign heads over what was appended.
+//! The node's own log: append, and sign heads over what was appended. A head is an RFC 9162 tree head, signed as a C2SP
+//! checkpoint.
+//!
+//! A head is signed only over what is durable, only where the store leads to it from the head signed before, and in
+//! steps that one push carries: what was signed can then be found with the peers. Whether the node may write at all is
+//! kept in [`state`](crate::state); how it takes its log back is said in `recover`.
 
 use super::value::Node;
 use crate::error::Error;

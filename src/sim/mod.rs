@@ -17,7 +17,7 @@
 //! ```
 //!
 //! To try a store of your own, implement [`Disk`] for it and use [`Simulation::with`]; to try a policy,
-//! change the plan. `examples/simulate.rs` is the command line for all this.
+//! change the plan. `examples/simulate` is the command line for all this.
 //!
 //! # What is checked
 //!
@@ -29,12 +29,12 @@
 //! leaves an honest node: it is durable, its heads are its history's, its nonces are new. Of what an adversary
 //! sends: its outcome.
 //!
-//! At the end: within [`Plan::patience`] intervals after the faults, everything that one node of the core holds
-//! is held by all that are connected with it through followers of that log, or they all hold the fork proof;
-//! and three intervals later, when no push that was put off can be left, they fall silent: at most one question
-//! and answer a link and round, of at most 400 bytes on average. (The *core* is the largest set of honest nodes connected by honest nodes, less those whose disks
-//! read falsely at times: these stop serving what they find damaged, by design.) What a [`Report`] calls
-//! pending says what is missing and why.
+//! At the end: within [`Plan::patience`] intervals after the faults, everything that one node of the core
+//! holds is held by all that are connected with it through followers of that log, or they all hold the fork
+//! proof; and three intervals later, when no push that was put off can be left, they fall silent: at most one
+//! question and answer a link and round, of at most 400 bytes on average. (The *core* is the largest set of
+//! honest nodes connected by honest nodes, less those whose disks read falsely at times: these stop serving
+//! what they find damaged, by design.) What a [`Report`] calls pending says what is missing and why.
 //!
 //! [`Profile::Perf`] checks nothing: it is there to be timed. What is counted there as in all other profiles is
 //! a message delivered, a node's wake-up that came due, a record appended, or an entry of the plan come due;

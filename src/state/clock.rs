@@ -1,4 +1,5 @@
-//! The node's time.
+//! The node's time: advances with the caller's clock, stands still while that goes backwards, and makes no step longer
+//! than a year. The node compares moments of its own time; what it tells the caller is on the caller's clock.
 
 use core::time::Duration;
 

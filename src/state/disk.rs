@@ -1,4 +1,5 @@
-//! How it stands with the store: what is to be made durable, and whether it may be asked now.
+//! How it stands with the store: what is to be made durable, and whether it may be asked now. Reads and writes nothing;
+//! what has to be durable before what, `node::commit` and its callers know.
 
 use core::time::Duration;
 

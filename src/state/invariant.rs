@@ -1,4 +1,5 @@
-//! What must hold, each with what is broken where it does not.
+//! What must hold, each with what is broken where it does not. Each table says itself what must hold of it; what must
+//! hold between them, `Node::invariants` says.
 
 /// The first that does not hold.
 pub(crate) fn all(invariants: &[(bool, &'static str)]) -> Result<(), &'static str> {

@@ -1,4 +1,5 @@
-//! The comparison with what a peer lists: where it stands, and what an on-demand sync waits for.
+//! The comparison with what a peer lists: where it stands, page by page, and what an on-demand sync waits for. What is
+//! compared, and when to ask, the status's conversation knows.
 
 use crate::key::LogId;
 use crate::log::Hash;

@@ -1,4 +1,7 @@
 //! All logs that a node follows: by id, in order of last change, and those with something to tell.
+//!
+//! A log keeps its slot as long as it is followed, and the node's own has the first. Whatever changes a log here makes
+//! the digest forget it.
 
 use super::digest::{Digest, Ordered};
 use super::invariant::all;

@@ -1,4 +1,6 @@
-//! What a node keeps in memory of one log that it follows, its own included.
+//! What a node keeps in memory of one log that it follows, its own included: its heads without their signatures,
+//! counts, and how things stand with it. At most 300 bytes, its places in the tables included. Signatures, records,
+//! hashes, proofs and the key are in the store.
 
 use super::invariant::all;
 use super::tables::NONE;

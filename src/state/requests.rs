@@ -1,4 +1,5 @@
-//! Requests under way: one table, each with its deadline. An answer that fits none of them is ignored.
+//! Requests under way: one table, each with its deadline. An answer that fits none of them is ignored; what becomes of
+//! one that is overdue, `node::close` says.
 
 use core::ops::Deref;
 

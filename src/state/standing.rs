@@ -1,4 +1,5 @@
-//! How a peer has answered: its health, when it is tried again, and how long it is given.
+//! How a peer has answered: its health, when it is tried again, and how long it is given. Failures count by kind of
+//! request. What is a failure and what a fault is judged elsewhere.
 
 use core::time::Duration;
 

@@ -1,5 +1,6 @@
-//! What a peer has of a log, by its own signed word, remembered only while it differs from what we have;
-//! and what follows from the difference.
+//! What a peer has of a log, by its own signed word, remembered only while it differs from what we have; and what
+//! follows from the difference. Forgetting a view costs a round and nothing else; which may be forgotten is said in
+//! `node::owed`.
 
 use core::num::NonZeroU64;
 

@@ -1,5 +1,6 @@
 //! When next: whoever asks whether a moment has come, and hears that it has not, has said until when it waits. The
-//! earliest of these moments is when to look again.
+//! earliest of these moments is when to look again. It may be too early (nothing comes of it, and the next is waited
+//! for), and must never be too late.
 
 use crate::time::Instant;
 

@@ -1,4 +1,6 @@
-//! The node's own log, as its writer: with which key, whether it may write, and what it signed last.
+//! The node's own log, as its writer: with which key, whether it may write, and what it signed last. A writer that may
+//! have forgotten what it signed recovers, and one whose key has signed elsewhere has stopped for good: between them,
+//! nobody signs twice. Signing itself is `node::writer`'s.
 
 use crate::error::Error;
 use crate::head::Head;

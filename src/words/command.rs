@@ -1,4 +1,5 @@
-//! What a node wants done.
+//! What a node wants done: a request to a peer, with what is asked, or a notice. Small values without bytes: those are
+//! written when a command is carried out.
 
 use super::notice::Notice;
 use super::peer::PeerId;

@@ -1,4 +1,4 @@
-//! What an operator decides.
+//! What an operator decides: how often and with how many a node talks, what it accepts, and what others may cost it.
 
 use core::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What happens to a node.
+//! What happens to a node: an answer, in the wire's own words and borrowed from the buffer it came in, or that there
+//! will be none. Whether it fits anything that was asked is not known here.
 
 use super::peer::PeerId;
 use crate::wire::{RequestId, Response};

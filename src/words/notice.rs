@@ -1,4 +1,4 @@
-//! What the application is told, and what a peer can be at fault for.
+//! What the application is told, what a peer can be at fault for, and how pushes and on-demand syncs end.
 
 use core::fmt;
 

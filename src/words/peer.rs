@@ -1,4 +1,4 @@
-//! Whom a node talks to.
+//! Whom a node talks to: a number, for a driver's own table of addresses and connections.
 
 /// A peer of one node, as long as it is one: an id is not given to another peer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,5 @@
-//! How a node whose log exists is to be started; the operator knows.
+//! How a node whose log exists goes on with it, and whose answers a writer waits for that may have forgotten what it
+//! signed. Only the operator knows; the wrong word signs a second history.
 
 /// How a node whose log exists is to be started; the operator knows.
 ///

@@ -1,4 +1,12 @@
-//! Fork proofs: asked for, and pushed on.
+//! Fork proofs: the log is forked there and not here, or here and not there.
+//!
+//! - Ask: for the proof, or to take ours (when, `due` and `feed` say).
+//! - Answer: with the proof that is kept; or take the one that was pushed, and say so.
+//! - Hear: a proof is verified with nothing but the log's key, so that it does not matter who sends it. One that proves
+//!   nothing is the answerer's fault.
+//!
+//! The rule: a log is frozen by a fork proof that passes the stand-alone verifier, and by nothing else. What a proof is
+//! made of is said in [`head`](crate::head).
 
 use crate::error::Error;
 use crate::judge::Trouble;

@@ -1,4 +1,12 @@
 //! Keys: an unknown log.
+//!
+//! - Ask: for the key of a log that a peer's signed status lists and that is not followed here, as long as the peer's
+//!   quota has room for it (when, `due` says).
+//! - Answer: name and key.
+//! - Hear: the log's id commits to both (C2SP signed-note keys), so that a false one is the answerer's fault. With a
+//!   true one the log is followed from now on, on its introducer's account.
+//!
+//! The rule: logs come from the operator or from a peer's signed word, never from who asks or pushes.
 
 use crate::error::Error;
 use crate::judge::Trouble;

@@ -1,4 +1,13 @@
-//! Proofs: roots disagree. What the peer's root is at a size, and how that leads to its head.
+//! Proofs: roots disagree.
+//!
+//! - Ask: where the root that a peer claims is not ours ([`Node::compare`]), or a batch from it did not verify.
+//! - Answer: our root at the size asked about, a signed head, and the consistency proof (RFC 9162 section 2.1.4)
+//!   between the two.
+//! - Hear: a proof that does not lead to its head, or a head that is not signed, is the answerer's fault. Another root
+//!   that does lead there is the writer's: a fork. Where the root is ours the peer's log is, and a batch it sent was
+//!   false.
+//!
+//! The rule: every failure has an owner, and what is wrong with our own store is blamed on nobody else.
 
 use crate::judge::{Proven, Shelf, Side, Trouble, root_of};
 use crate::key::LogId;

@@ -1,4 +1,12 @@
 //! Pushes: they are behind.
+//!
+//! - Ask: to take our newest head of a log, with the records that follow what the peer has by its own word, as many as
+//!   fit; or the head alone.
+//! - Answer: the batch is judged as if it had been asked for. Then our signed word, over the pusher's nonce, on what we
+//!   have of the log now.
+//! - Hear: the word moves what the peer is known to have. Pushing goes on as long as that gets it further.
+//!
+//! The rule: what was sent has not arrived; and nothing is acknowledged, as nothing is sent, that is not durable.
 
 use crate::codec::write_value;
 use crate::error::Error;

@@ -1,4 +1,13 @@
-//! Records: they have more. Fetched in ranges from one source at a time, answered with a batch.
+//! Records: they have more.
+//!
+//! - Ask: for the next range that is neither held nor asked for, several at a time, of one source at a time: the one
+//!   that failed least. As many records as should fit, by the size of those seen.
+//! - Answer: a batch, which is as many records as fit, a signed head, and the consistency proof (RFC 9162 section
+//!   2.1.4) from the batch's end to that head.
+//! - Hear: what verifies is appended, however far heads have moved meanwhile. What does not may be of another branch:
+//!   the same peer is asked for the proof at what is held.
+//!
+//! The rule: nothing is stored that is not proven to a head which the log's key has signed.
 
 use core::num::NonZeroU64;
 

@@ -1,4 +1,13 @@
-//! The status: what have you? Asked in rounds, answered with a digest and what differs, compared entry by entry.
+//! The status: what have you?
+//!
+//! - Ask: in rounds, of up to `fanout` peers drawn at random, and sooner where something suggests it. With our digest
+//!   and a nonce; page by page where there is more.
+//! - Answer: our digest, what we know of the asker's own log and, where the digests differ, our logs in order of id, as
+//!   many as fit. All of it signed, over the asker's nonce (see [`wire`](crate::wire)).
+//! - Hear: the signature before anything else. Then what it says of our own log; then each entry is held against what
+//!   we have, and what differs becomes a view.
+//!
+//! The rule: what a peer has is known by its own signed and fresh word alone, whatever the transport.
 
 use crate::codec::Writer;
 use crate::head::{Head, SignedHead};

@@ -1,9 +1,9 @@
 //! A node whose own disk lies to it: no honest log is frozen for it, the node says so or others find what it
 //! sends wanting, the damaged log is served no more, and all other logs go on.
 
-use verisoo::store::{Answer, Around, Call, MemoryStore, Store, StoreError};
+use verisoo::store::{Answer, Around, Call, Commit, MemoryStore, Store, StoreError};
 use verisoo::wire::{Frame, Message, Refusal, Request, RequestId, Response};
-use verisoo::{Error, Fault, Hash, Heap, LogId, Notice, Signature, SignedHead, Start};
+use verisoo::{Error, Fault, Hash, Heap, LogId, Notice, Records, Signature, SignedHead, Start};
 
 use crate::net::{GivesUp, Member, Net, TestStore, config};
 
@@ -287,5 +287,27 @@ fn a_node_started_on_a_damaged_store_says_so_and_accuses_nobody() {
         nodes.net.run_rounds(3);
         nodes.assert_nobody_accused(flaw);
         assert!(nodes.says_damaged(log) || nodes.net.size(DAMAGED, &log) == 13, "{flaw:?}: {:?}", nodes.net.notices);
+    }
+}
+
+#[test]
+fn evidence_that_cannot_be_read_holds_up_no_other_log() {
+    // Where the copy is read falsely without a sign, its complete head as evidence contradicts what is held.
+    for flaw in [Flaw::HashUnreadable(HASHES - 1), Flaw::Hash(HASHES - 1), Flaw::Key] {
+        let mut nodes = Nodes::new();
+        let (log, own) = (nodes.net.id(WRITER), nodes.net.id(DAMAGED));
+        // A crash cut short the judging of a head: it is in the store, and to be judged by the next poll.
+        let store = &mut nodes.net.members[DAMAGED].store.inner;
+        let mut state = store.log(&log).unwrap().unwrap().state;
+        state.unproven = state.complete;
+        let commit = Commit { start: 9, records: Records::default(), hashes: &[], state, proof: &[] };
+        store.commit(&log, &commit).unwrap();
+        nodes.net.start(DAMAGED, Start::Resume);
+        nodes.damage(log, flaw);
+        nodes.append(DAMAGED, 3).unwrap();
+        nodes.net.run_rounds(3);
+        assert!(nodes.says_damaged(log), "{flaw:?}: {:?}", nodes.net.notices);
+        assert_eq!(nodes.net.size(WRITER, &own), 5, "{flaw:?}: its own log goes on");
+        nodes.assert_nobody_accused(flaw);
     }
 }

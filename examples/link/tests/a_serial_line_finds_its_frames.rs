@@ -79,7 +79,9 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_with_a_changed_byte_is_refused(first in message(), at in any::<Index>(), by in 1..=u8::MAX, next in message()) {
+    fn a_frame_with_a_changed_byte_is_refused(
+        first in message(), at in any::<Index>(), by in 1..=u8::MAX, next in message()
+    ) {
         let mut line = frame(first.0, &first.1);
         let at = 1 + at.index(line.len() - 2);
         line[at] ^= by;
@@ -90,7 +92,9 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_with_a_byte_lost_or_doubled_is_refused(first in message(), at in any::<Index>(), is_lost: bool, next in message()) {
+    fn a_frame_with_a_byte_lost_or_doubled_is_refused(
+        first in message(), at in any::<Index>(), is_lost: bool, next in message()
+    ) {
         let mut line = frame(first.0, &first.1);
         let at = 1 + at.index(line.len() - 2);
         if is_lost { line.remove(at); } else { line.insert(at, line[at]); }
@@ -101,7 +105,9 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_beyond_the_buffer_is_refused_whole(payload in vec(any::<u8>(), MAX_PAYLOAD + 1..2 * MAX_PAYLOAD), next in message()) {
+    fn a_frame_beyond_the_buffer_is_refused_whole(
+        payload in vec(any::<u8>(), MAX_PAYLOAD + 1..2 * MAX_PAYLOAD), next in message()
+    ) {
         let mut receiver = Line::new();
         prop_assert_eq!(receive(&mut receiver, &frame(Channel::Protocol, &payload)), []);
         prop_assert_eq!(receiver.bad_frames, 1);
@@ -126,7 +132,9 @@ proptest! {
     }
 
     #[test]
-    fn what_a_device_reports_is_read_back(counts: [u64; 4], small: [u32; 4], flag: bool, key: [u8; 32], name in ".{0,20}") {
+    fn what_a_device_reports_is_read_back(
+        counts: [u64; 4], small: [u32; 4], flag: bool, key: [u8; 32], name in ".{0,20}"
+    ) {
         let [uptime_ms, appended, acknowledged, size] = counts;
         let [put_off, bad_frames, stack_peak, stack_room] = small;
         let vital =

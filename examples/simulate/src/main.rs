@@ -257,7 +257,8 @@ fn print_report(report: &Report, rate: f64, again: &str) {
         report.events, report.crashes, report.forks_made, report.forks_visible, report.forks_proven,
     );
     println!(
-        "{} messages ({:.1} times the least), {} bytes ({:.1} times the least: {} of records, {} of heads, {} of proofs)",
+        "{} messages ({:.1} times the least), {} bytes ({:.1} times the least: {} of records, {} of heads, {} of \
+         proofs)",
         report.messages,
         ratio(report.messages, report.optimum_messages),
         report.bytes,

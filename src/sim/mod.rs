@@ -17,7 +17,7 @@
 //! ```
 //!
 //! To try a store of your own, implement [`Disk`] for it and use [`Simulation::with`]; to try a policy,
-//! change the plan. `examples/simulate.rs` is the command line for all this.
+//! change the plan. `examples/simulate` is the command line for all this.
 //!
 //! # What is checked
 //!
@@ -40,8 +40,9 @@
 //! a message delivered, a node's wake-up that came due, a record appended, or an entry of the plan come due;
 //! what falls away unseen (a packet lost, a wake-up overtaken by an earlier one) is not.
 //!
-//! That these checks can fail is shown by `tests/planted_bugs.sh`, which builds the crate with one bug after
-//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught:
+//! That these checks can fail is shown by `tests/planted_bugs.sh`, which plants one bug after the other in a copy of the
+//! crate (`tests/planted`: each says what a user would lose by it), and prints after how many seeds each was caught, in
+//! a build with debug assertions:
 //!
 //! | bug | seeds until caught | by |
 //! | --- | --- | --- |

@@ -23,7 +23,8 @@
 //!
 //! After every event, on the node it touched: each replica is a prefix of what its writer appended, byte for
 //! byte, and its root is the oracle's; heads are signed and nothing shrinks; a frozen log stays frozen;
-//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds, and
+//! nobody honest is accused; every fork proof verifies by itself; where a disk is found to be damaged, that is noted of
+//! a log; what must hold of a node's own state does; tables and answers keep to their bounds, and
 //! what a node sends of its own accord to twice what it is sent and writes, for each peer, and its rounds; a
 //! node stops wanting things and stops waking up, and has left nothing undone when it does. Of everything that
 //! leaves an honest node: it is durable, its heads are its history's, its nonces are new. Of what an adversary

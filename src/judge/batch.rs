@@ -54,9 +54,7 @@ pub(crate) fn weigh<L: List<[u8; Hash::LEN]>>(
         Ok(Err(rejected)) => return Ok(Err(rejected)),
         Err(error) => return Err(shelf.trouble(error)),
     };
-    if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err()
-        && !cfg!(verisoo_bug = "stored-before-proven")
-    {
+    if verify_consistency(hashed.end, &hashed.root, head.head.size, &head.head.root, proof).is_err() {
         return Ok(Err(Rejected::Undecided));
     }
     let before = shelf.state();

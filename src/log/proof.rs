@@ -254,7 +254,7 @@ pub fn verify_consistency(
 ) -> Result<(), ProofError> {
     let path = Path::of_prefix(old, new).ok_or(ProofError::OutOfRange)?;
     // Exactly, and before anything is hashed: hashes that nothing asked for would prove anything.
-    if proof.len() != path.consistency_len() && !cfg!(verisoo_bug = "proof-length-unchecked") {
+    if proof.len() != path.consistency_len() {
         return Err(ProofError::WrongLength);
     }
     let (start, siblings) = path.split(proof, *old_root);
@@ -266,8 +266,7 @@ pub fn verify_consistency(
         new_node = sibling.join(&new_node, hash);
     }
     // Both: the new root alone says nothing about the old one.
-    let is_old = old_node == *old_root || cfg!(verisoo_bug = "one-root-compared");
-    if is_old && new_node == *new_root { Ok(()) } else { Err(ProofError::WrongRoot) }
+    if old_node == *old_root && new_node == *new_root { Ok(()) } else { Err(ProofError::WrongRoot) }
 }
 
 /// Checks that `leaf` is at `index` in the tree of `size` leaves with `root` (RFC 9162 section 2.1.3.2).

@@ -47,12 +47,11 @@ impl<T: Tables> Node<T> {
     ) -> Result<Accepted, Trouble> {
         let Some(replica) = self.logs.get(slot) else { return Ok(Accepted::Nothing) };
         let is_writing = replica.is_own() && !self.writing.is_recovering();
-        if (replica.is_forked && !cfg!(verisoo_bug = "frozen-log-grows")) || replica.is_damaged {
+        if replica.is_forked || replica.is_damaged {
             return Ok(Accepted::Nothing);
         }
         self.settle_evidence(store, slot)?;
-        let is_open = |replica: &&Replica| !replica.is_forked || cfg!(verisoo_bug = "frozen-log-grows");
-        let Some(replica) = self.logs.get(slot).filter(is_open) else {
+        let Some(replica) = self.logs.get(slot).filter(|replica| !replica.is_forked) else {
             return Ok(Accepted::Forked);
         };
         let (have, is_known) = (replica.have, replica.knows(&batch.head.head));
@@ -62,8 +61,7 @@ impl<T: Tables> Node<T> {
         }
         let mut shelf = self.shelf(store, slot)?;
         let head = if is_known { known_head(shelf.state(), &batch.head) } else { batch.head };
-        let is_signed = is_known || head.verify(&shelf.vkey::<T::Scheme>()).is_ok();
-        if !is_signed && !cfg!(verisoo_bug = "head-signature-unchecked") {
+        if !is_known && head.verify(&shelf.vkey::<T::Scheme>()).is_err() {
             return Ok(Accepted::Fault(Fault::HeadSignature));
         }
         if batch.start > head.head.size || (batch.start == head.head.size && !batch.records.is_empty()) {

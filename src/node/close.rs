@@ -73,9 +73,6 @@ impl<T: Tables> Node<T> {
     }
 
     pub(super) fn expire_requests(&mut self, wake: &mut Wake) {
-        if cfg!(verisoo_bug = "deadlines-never-pass") {
-            return;
-        }
         let now = self.clock.now;
         while let Some((at, peer)) = self.requests.expired(now) {
             if let Some(peer) = self.peers.find_mut(peer) {

@@ -63,11 +63,7 @@ impl<T: Tables> Node<T> {
         let (log, size) = (replica.id, replica.complete.size);
         if replica.is_forked {
             let is_known = self.views.of(&log, peer.id).is_some_and(|view| view.is_forked);
-            return if is_known || cfg!(verisoo_bug = "evidence-not-relayed") {
-                Ok(Offer::None)
-            } else {
-                self.push_fork(store, peer.id, log).map(Offer::from)
-            };
+            return if is_known { Ok(Offer::None) } else { self.push_fork(store, peer.id, log).map(Offer::from) };
         }
         let is_source = replica.source == Some(peer.id) || replica.id == peer.node;
         let is_known = self.is_known_to_have(replica, peer.id);

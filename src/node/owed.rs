@@ -75,7 +75,7 @@ impl<T: Tables> Node<T> {
         // Only what we signed can have been taken; while we recover, up to the largest head met of our own, so
         // that a store which drops old records has room for what comes back.
         let signed = complete.max(self.writing.recovery().map_or(0, |recovery| recovery.target));
-        let size = if cfg!(verisoo_bug = "word-not-clamped") { size } else { size.min(signed) };
+        let size = size.min(signed);
         // A store that cannot take the hint now gets it again with the peer's next word.
         let _ = store.acknowledged(&own, size);
         if let Some(peer) = self.peers.find_mut(peer) {

@@ -12,7 +12,6 @@ impl<T: Tables> Node<T> {
     pub(super) fn may_introduce(&self, peer: PeerId) -> bool {
         let Introductions::Accept { logs, bytes } = self.config.introductions else { return false };
         let limit = self.logs.limit(&self.config);
-        let logs = if cfg!(verisoo_bug = "quota-unchecked") { usize::MAX } else { logs };
         self.peers.find(peer).is_some_and(|peer| {
             peer.introduced.logs < logs && peer.introduced.bytes < bytes && self.logs.len() < limit - limit / 4
         })

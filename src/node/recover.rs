@@ -104,8 +104,7 @@ impl<T: Tables> Node<T> {
         let Some(recovery) = self.writing.recovery() else { return Ok(()) };
         let Some(own) = self.logs.own() else { return Ok(()) };
         let is_back = own.complete.size >= recovery.target && own.have == own.complete.size;
-        let is_enough =
-            self.heard_from() >= self.needed(recovery.answers) || cfg!(verisoo_bug = "recovery-without-answers");
+        let is_enough = self.heard_from() >= self.needed(recovery.answers);
         if is_enough && is_back && !own.is_forked && !own.is_damaged && !own.has_evidence() {
             // What was taken back must be durable before anything is signed on top of it.
             self.settle(store).map_err(Trouble::anywhere)?;

@@ -51,7 +51,6 @@ pub(super) const NO_SIGNATURE: Signature = Signature::from_bytes([0; 64]);
 
 impl<T: Tables> Node<T> {
     pub(super) fn within<'b>(&self, limit: u32, buf: &'b mut [u8]) -> &'b mut [u8] {
-        let limit = if cfg!(verisoo_bug = "limit-ignored") { u32::MAX } else { limit };
         let limit = usize::try_from(limit.min(self.config.max_message)).unwrap_or(usize::MAX).min(buf.len());
         buf.get_mut(..limit).unwrap_or_default()
     }

@@ -23,7 +23,8 @@
 //!
 //! After every event, on the node it touched: each replica is a prefix of what its writer appended, byte for
 //! byte, and its root is the oracle's; heads are signed and nothing shrinks; a frozen log stays frozen;
-//! nobody honest is accused; every fork proof verifies by itself; tables and answers keep to their bounds, and
+//! nobody honest is accused; every fork proof verifies by itself; where a disk is found to be damaged, that is noted of
+//! a log; what must hold of a node's own state does; tables and answers keep to their bounds, and
 //! what a node sends of its own accord to twice what it is sent and writes, for each peer, and its rounds; a
 //! node stops wanting things and stops waking up, and has left nothing undone when it does. Of everything that
 //! leaves an honest node: it is durable, its heads are its history's, its nonces are new. Of what an adversary
@@ -40,8 +41,9 @@
 //! a message delivered, a node's wake-up that came due, a record appended, or an entry of the plan come due;
 //! what falls away unseen (a packet lost, a wake-up overtaken by an earlier one) is not.
 //!
-//! That these checks can fail is shown by `tests/planted_bugs.sh`, which builds the crate with one bug after
-//! the other (`cfg(verisoo_bug = "…")`) and prints after how many seeds each was caught:
+//! That these checks can fail is shown by `tests/planted_bugs.sh`, which plants one bug after the other in a copy of the
+//! crate (`tests/planted`: each says what a user would lose by it), and prints after how many seeds each was caught, in
+//! a build with debug assertions:
 //!
 //! | bug | seeds until caught | by |
 //! | --- | --- | --- |

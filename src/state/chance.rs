@@ -36,8 +36,7 @@ impl Chance {
 
     /// The nonce of a request: nobody can have an answer to it ready.
     pub(crate) fn nonce(&self, request: RequestId) -> Nonce {
-        let number = if cfg!(verisoo_bug = "stale-answer-accepted") { 0 } else { request.get() };
-        let hash = Hash::of(&[b"verisoo/nonce", self.secret.0.as_bytes(), &number.to_le_bytes()]);
+        let hash = Hash::of(&[b"verisoo/nonce", self.secret.0.as_bytes(), &request.get().to_le_bytes()]);
         let mut nonce = [0; 16];
         nonce.copy_from_slice(&hash.as_bytes()[..16]);
         Nonce(nonce)

@@ -84,7 +84,7 @@ impl Standing {
         self.slowness = self.slowness.saturating_sub(1);
         // A peer at fault answers well enough; it is its pause that ends that, not an answer that was
         // under way.
-        if self.health == Health::Unhealthy && !cfg!(verisoo_bug = "back-off-never-reset") {
+        if self.health == Health::Unhealthy {
             self.pauses = 0;
             self.becomes(Health::Healthy);
         }

@@ -267,7 +267,6 @@ impl View {
         }
         match (replica.is_forked, self.is_forked) {
             (true, true) => return Due::Nothing,
-            (true, false) | (false, true) if cfg!(verisoo_bug = "evidence-not-relayed") => return Due::Nothing,
             (true, false) => return Due::PushFork,
             (false, true) => return Due::Fork,
             (false, false) => {}
@@ -275,9 +274,7 @@ impl View {
         if let Root::Disputed { size, .. } = self.root {
             return Due::Proof(size);
         }
-        let is_equal = self.complete == replica.complete
-            || (cfg!(verisoo_bug = "equal-sizes-taken-for-equal") && self.complete.size == replica.complete.size);
-        if is_equal && self.have == replica.have {
+        if self.complete == replica.complete && self.have == replica.have {
             return Due::Nothing;
         }
         if self.root == Root::Unknown && self.complete.size > 0 && self.complete.size <= replica.have {

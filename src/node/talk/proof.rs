@@ -94,11 +94,6 @@ impl<T: Tables> Node<T> {
         }
         let head = answer.head.head;
         if verify_consistency(size, &answer.root, head.size, &head.root, answer.proof.hashes()).is_err() {
-            if cfg!(verisoo_bug = "writer-blamed-for-relay")
-                && let Some(replica) = self.logs.get_mut(slot)
-            {
-                replica.is_forked = true;
-            }
             return Ok(Ending::Fault(Fault::FalseProof, Blame::Transport));
         }
         let is_ours = match shelf.root_at(size) {

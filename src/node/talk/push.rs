@@ -29,11 +29,8 @@ impl<T: Tables> Node<T> {
         store: &mut dyn Store,
         view: &View,
     ) -> Result<Option<Command>, Trouble> {
-        let replica = self.logs.find(&view.log);
-        let provable = replica.map_or(0, Replica::provable);
-        let complete = replica.map_or(0, |replica| replica.complete.size);
-        let end = if cfg!(verisoo_bug = "pushed-without-progress") { complete } else { provable };
-        self.push(store, view.peer, view.log, view.have.min(end))
+        let provable = self.logs.find(&view.log).map_or(0, Replica::provable);
+        self.push(store, view.peer, view.log, view.have.min(provable))
     }
 
     pub(in crate::node) fn push(
@@ -47,14 +44,8 @@ impl<T: Tables> Node<T> {
             return Ok(None);
         }
         // Nothing leaves that is not durable.
-        if !cfg!(verisoo_bug = "pushed-before-durable") {
-            self.settle(store).map_err(Trouble::anywhere)?;
-        }
-        let command = self.ask(peer, Ask::Push { log, start });
-        if cfg!(verisoo_bug = "sent-taken-for-received") && log == self.writing.id() {
-            self.acknowledged(store, peer, u64::MAX);
-        }
-        Ok(command)
+        self.settle(store).map_err(Trouble::anywhere)?;
+        Ok(self.ask(peer, Ask::Push { log, start }))
     }
 
     #[inline(never)]
@@ -66,9 +57,7 @@ impl<T: Tables> Node<T> {
         start: u64,
         buf: &mut [u8],
     ) -> Result<usize, Error> {
-        if !cfg!(verisoo_bug = "pushed-before-durable") {
-            self.settle(store)?;
-        }
+        self.settle(store)?;
         let (from, nonce) = (self.writing.id(), self.chance.nonce(id));
         let envelope = Envelope::Push { id, from, nonce };
         let slot = self.logs.slot(log).ok_or(Error::UnknownLog)?;
@@ -159,10 +148,7 @@ impl<T: Tables> Node<T> {
         // Pushing goes on as long as it gets the peer further: than what was sent begins, and where that is not
         // where it was, than it was. Or one word, said over and over, would have us push for ever.
         let provable = self.logs.find(&log).map_or(0, Replica::provable);
-        let before = match self.views.of(&log, peer) {
-            Some(view) if !cfg!(verisoo_bug = "pushed-without-progress") => view.have,
-            _ => start,
-        };
+        let before = self.views.of(&log, peer).map_or(start, |view| view.have);
         let (is_own, is_further) = (log == self.writing.id(), have > before);
         self.heard(peer, &entry, |view| {
             view.is_owed = have > start && (have < provable || is_further);

@@ -22,6 +22,8 @@ pub enum Invariant {
     FalseAccusation,
     /// A fork proof was kept that does not verify by itself.
     ForkProof,
+    /// A node found its disk damaged, and noted that of no log: it is served on, and nobody is told which it is.
+    Damage,
     /// A frozen log changed.
     Frozen,
     /// What must hold of a node between calls does not ([`Node::invariants`](crate::Node::invariants)). Looked for in

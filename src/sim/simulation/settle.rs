@@ -10,6 +10,7 @@ use crate::sim::disk::Disk;
 use crate::sim::member::Polled;
 use crate::sim::oracle::Invariant;
 use crate::sim::plan::Profile;
+use crate::store::StoreError;
 use crate::wire::Frame;
 use crate::words::Notice;
 
@@ -128,6 +129,13 @@ impl<S: Scheme, D: Disk> Simulation<S, D> {
             Notice::LogDamaged { log } if !self.disks[at].has_rotted => {
                 let what = format!("holds that its disk is damaged in {log:?}");
                 self.broken(node, (Invariant::FalseAccusation, what));
+            }
+            // (Where nothing has rotted, a disk of somebody's own may say it of no log in particular.)
+            Notice::StoreFailed { error: error @ (StoreError::Damaged | StoreError::Mismatch) }
+                if self.disks[at].has_rotted && !self.members[at].node.logs().any(|info| info.is_damaged) =>
+            {
+                let what = format!("met what it tells of as '{error}', and takes no log for damaged");
+                self.broken(node, (Invariant::Damage, what));
             }
             Notice::ForkDetected { .. } => self.metrics.detections += 1,
             Notice::Published { head } => self.metrics.published(at, head.size),

@@ -48,22 +48,25 @@
 //! | bug | seeds until caught | by |
 //! | --- | --- | --- |
 //! | back-off-never-reset | 17 | `Liveness` |
+//! | damage-not-noted | 43 | `Damage` |
 //! | deadlines-never-pass | 1 | `Liveness` |
 //! | equal-sizes-taken-for-equal | 10 | `Liveness` |
 //! | evidence-not-relayed | 1 | `Liveness` |
-//! | frozen-log-grows | 81 | `Frozen` |
+//! | frozen-log-grows | 177 | `Frozen` |
 //! | head-signature-unchecked | 6 | `FalseAccusation` |
 //! | limit-ignored | 1 | `Bound` |
-//! | one-root-compared | 49 | `FalseAccusation` |
+//! | one-root-compared | 182 | `Outcome` |
+//! | order-of-change-torn | 1 | `State` |
 //! | proof-length-unchecked | 173 | `FalseAccusation` |
 //! | pushed-before-durable | 1 | `Durability` |
 //! | pushed-without-progress | 1257 | `Bound` |
+//! | quota-begins-anew | 1 | `State` |
 //! | quota-unchecked | 45 | `Bound` |
 //! | recovery-without-answers | 3 | `FalseAccusation` |
 //! | sent-taken-for-received | 1 | `Outcome` |
 //! | stale-answer-accepted | 1 | `Nonce` |
 //! | stored-before-proven | 5 | `Replica` |
-//! | word-not-clamped | 6 | `Outcome` |
+//! | word-not-clamped | 6 | `State` |
 //! | writer-blamed-for-relay | 18 | `FalseAccusation` |
 //!
 //! # What is simulated

@@ -101,6 +101,15 @@ impl<T: Tables> Node<T> {
         error
     }
 
+    /// Whether a failure of the store is damage, of which note is taken then: where that must not end all else.
+    #[inline(never)]
+    pub(super) fn notes_damage(&mut self, trouble: Trouble) -> bool {
+        if trouble.is_damage() {
+            self.noted(trouble);
+        }
+        trouble.is_damage()
+    }
+
     /// The store failed at something that a poll does, which is tried again after a while.
     pub(super) fn store_failed(&mut self, error: StoreError) {
         self.disk.failed(error, self.clock.now, self.config.interval);

@@ -96,10 +96,7 @@ impl<T: Tables> Node<T> {
 
     fn act(&mut self, store: &mut dyn Store, at: usize, due: Due) -> Result<Option<Command>, Trouble> {
         let Some(view) = self.views.get(at).cloned() else { return Ok(None) };
-        if matches!(due, Due::Nothing | Due::Behind) {
-            return Ok(None);
-        }
-        if view.retry_at > self.clock.now {
+        if matches!(due, Due::Nothing | Due::Behind) || view.retry_at > self.clock.now {
             return Ok(None);
         }
         let is_asked = self.peers.find(view.peer).is_some_and(Peer::is_asked);

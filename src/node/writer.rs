@@ -265,10 +265,8 @@ impl<T: Tables> Node<T> {
         {
             if let Some(mut shelf) = Shelf::open(store, slot, own)? {
                 match self.restate(&mut shelf, &mut |state| state.stopped = true) {
-                    // What is held of the log is damaged: that ends its writing as well, and must not end all else.
-                    Err(trouble) if trouble.is_damage() => {
-                        self.noted(trouble);
-                    }
+                    // That what is held of the log is damaged ends its writing as well.
+                    Err(trouble) if self.notes_damage(trouble) => {}
                     saved => saved?,
                 }
             }

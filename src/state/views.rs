@@ -130,10 +130,14 @@ impl<T: Tables> Views<T> {
 
     /// All views of one log.
     pub(crate) fn of_log(&self, log: &LogId) -> &[View] {
-        let views = &*self.rows;
-        let start = views.partition_point(|view| view.log < *log);
-        let end = views.partition_point(|view| view.log <= *log);
-        views.get(start..end).unwrap_or_default()
+        let (start, end) = self.span(log);
+        self.rows.get(start..end).unwrap_or_default()
+    }
+
+    /// Where those of one log are.
+    fn span(&self, log: &LogId) -> (usize, usize) {
+        let start = self.rows.partition_point(|view| view.log < *log);
+        (start, self.rows.partition_point(|view| view.log <= *log))
     }
 
     /// How many are a peer's.
@@ -174,8 +178,7 @@ impl<T: Tables> Views<T> {
 
     /// A log is not followed any more: all views of it are over.
     pub(crate) fn drop_log(&mut self, log: &LogId) {
-        let start = self.rows.partition_point(|view| view.log < *log);
-        let end = self.rows.partition_point(|view| view.log <= *log);
+        let (start, end) = self.span(log);
         self.drop_gone(start, end, None, None);
     }
 

@@ -80,10 +80,7 @@ impl<T: Tables> Node<T> {
             Ok(false) => Ok(Ending::Fault(Fault::FalseForkProof, Blame::Transport)),
             Ok(true) => Ok(Ending::Answered),
             // A proof that a damaged store leaves unchecked is nobody's fault.
-            Err(trouble) if trouble.is_damage() => {
-                self.noted(trouble);
-                Ok(Ending::Answered)
-            }
+            Err(trouble) if self.notes_damage(trouble) => Ok(Ending::Answered),
             Err(trouble) => Err(trouble),
         }
     }

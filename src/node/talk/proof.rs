@@ -29,10 +29,7 @@ impl<T: Tables> Node<T> {
         let is_disputed = match root.map_err(|error| Trouble::at(slot, error)) {
             // Older than what is held: there is nothing to compare it with.
             Err(trouble) if trouble.is_dropped() => false,
-            Err(trouble) if trouble.is_damage() => {
-                self.noted(trouble);
-                false
-            }
+            Err(trouble) if self.notes_damage(trouble) => false,
             root => root? != view.complete.root,
         };
         if let Some(view) = self.views.get_mut(at) {
@@ -71,11 +68,8 @@ impl<T: Tables> Node<T> {
         answer: &ProofAnswer<'_>,
     ) -> Result<Ending, Trouble> {
         match self.judge_proof(store, peer, answer) {
-            Err(trouble) if trouble.is_damage() => {
-                // Our own store cannot be held against the answer: that is nobody's fault but ours.
-                self.noted(trouble);
-                Ok(Ending::Answered)
-            }
+            // Our own store cannot be held against the answer: that is nobody's fault but ours.
+            Err(trouble) if self.notes_damage(trouble) => Ok(Ending::Answered),
             judged => judged,
         }
     }

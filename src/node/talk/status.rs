@@ -30,10 +30,7 @@ use crate::words::{Ask, Command, Fault, Introductions, PeerId, SyncError};
 impl<T: Tables> Node<T> {
     /// Begins a round when its time has come: marks the peers that are to be asked.
     pub(in crate::node) fn begin_round(&mut self, wake: &mut Wake) {
-        if self.peers.is_empty() {
-            return;
-        }
-        if !wake.is_due(self.peers.next_round) {
+        if self.peers.is_empty() || !wake.is_due(self.peers.next_round) {
             return;
         }
         self.peers.next_round = self.clock.now + self.chance.rng.jitter(self.config.interval);
@@ -133,14 +130,8 @@ impl<T: Tables> Node<T> {
         let Some(replica) = self.logs.get(slot) else { return Ok(None) };
         match own_log(store, replica) {
             Ok(own) => Ok(Some(own)),
-            Err(error) => {
-                let trouble = Trouble::at(slot, error);
-                if !trouble.is_damage() {
-                    return Err(refusal_of(error));
-                }
-                self.noted(trouble);
-                Ok(None)
-            }
+            Err(error) if self.notes_damage(Trouble::at(slot, error)) => Ok(None),
+            Err(error) => Err(refusal_of(error)),
         }
     }
 
@@ -181,9 +172,7 @@ impl<T: Tables> Node<T> {
                 Ok(Observed::NotSigned) => return Ok(false),
                 Ok(_) => {}
                 // Our log is damaged here; the rest of the status is worth having.
-                Err(trouble) if trouble.is_damage() => {
-                    self.noted(trouble);
-                }
+                Err(trouble) if self.notes_damage(trouble) => {}
                 Err(trouble) => return Err(trouble),
             }
         }
